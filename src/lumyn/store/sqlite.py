@@ -1,0 +1,291 @@
+"""
+The embedded store: one SQLite file in WAL mode, one connection per process behind a lock.
+Raises `StoreUnavailableError` for every storage failure; must not know what a verdict means.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from lumyn.errors import NotFoundError, StoreIntegrityError, StoreUnavailableError
+from lumyn.model import MemoryItem
+from lumyn.store.base import Event, StoredDecision, StoredPolicy
+from lumyn.store.files import FileIdentity, create_store, initialise, open_existing
+from lumyn.store.rows import (
+    decision_from_row,
+    decision_from_rows,
+    event_from_row,
+    memory_from_row,
+    policy_from_row,
+)
+from lumyn.store.transaction import DECISION_BY_ID, DECISION_COLUMNS, MEMORY_AFTER, SqliteTransaction
+
+if TYPE_CHECKING:
+    from lumyn.store.base import Transaction
+
+__all__ = ["SqliteStore"]
+
+MEMORY_PATH: Final = ":memory:"
+
+_DETAILS: Final = {
+    sqlite3.SQLITE_BUSY: "STORE_LOCKED",
+    sqlite3.SQLITE_LOCKED: "STORE_LOCKED",
+    sqlite3.SQLITE_FULL: "STORE_FULL",
+    sqlite3.SQLITE_READONLY: "STORE_READ_ONLY",
+    sqlite3.SQLITE_CANTOPEN: "STORE_NOT_FOUND",
+    sqlite3.SQLITE_CORRUPT: "STORE_CORRUPT",
+    sqlite3.SQLITE_NOTADB: "STORE_CORRUPT",
+    sqlite3.SQLITE_IOERR: "STORE_IO_ERROR",
+}
+# Failures after which the connection itself is still good.
+_TRANSIENT: Final = frozenset({"STORE_LOCKED", "STORE_FULL", "STORE_READ_ONLY"})
+
+_STORES: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
+_ABANDONED: list[sqlite3.Connection] = []
+
+
+class SqliteStore:
+    """
+    A store in one SQLite file, or in memory.
+
+    Args:
+        path: The file, or `:memory:`.
+        synchronous: `FULL` or `NORMAL`.
+        busy_timeout_s: Longest wait for another writer, in seconds.
+        store_id: The identity the file must have; None accepts the one found first and keeps to it.
+    """
+
+    def __init__(
+        self, path: str, *, synchronous: str = "FULL", busy_timeout_s: float = 2.0, store_id: str | None = None
+    ) -> None:
+        self._path = path
+        self._synchronous = synchronous
+        self._busy_timeout_s = busy_timeout_s
+        self._store_id = store_id
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._file: FileIdentity | None = None
+        self._transaction = SqliteTransaction(self)
+        _STORES.add(self)
+
+    @property
+    def url(self) -> str:
+        """Where it is, as a URL."""
+        return f"sqlite:///{self._path}"
+
+    @property
+    def path(self) -> Path | None:
+        """The file, or None for a store in memory."""
+        return None if self._path == MEMORY_PATH else Path(self._path)
+
+    @property
+    def store_id(self) -> str:
+        """Its identity; opens the store when that is not known yet."""
+        if self._store_id is None:
+            self.check()
+        if self._store_id is None:
+            raise StoreIntegrityError("the store has no identity", detail="STORE_IDENTITY_MISMATCH")
+        return self._store_id
+
+    def create(self) -> None:
+        """
+        Create the store if there is none; an existing file is only checked, never replaced.
+
+        Raises:
+            StoreUnavailableError: It cannot be created, or what is there is not a usable store.
+        """
+        path = self.path
+        if path is not None:
+            try:
+                create_store(path)
+            except sqlite3.Error as error:
+                raise unavailable(error) from error
+            except OSError as error:
+                raise StoreUnavailableError(
+                    f"the store cannot be created: {error.strerror or 'i/o error'}", detail="STORE_NOT_CREATED"
+                ) from error
+        self.check()
+
+    def check(self) -> None:
+        """Open the store if it is not open, and raise `StoreUnavailableError` when it cannot be used."""
+        with self._lock:
+            self._open()
+
+    def close(self) -> None:
+        """Close the connection; a later call reopens the file. A store in memory is lost."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
+
+    def write(self) -> AbstractContextManager[Transaction]:
+        """Begin a write transaction; it commits when the block ends and rolls back when it raises."""
+        return self._transaction
+
+    def decision(self, decision_id: str) -> StoredDecision:
+        """Return one decision. Raises `NotFoundError`."""
+        return decision_from_rows(self._read(DECISION_BY_ID, (decision_id,)), decision_id)
+
+    def decision_ids(self, prefix: str, *, limit: int) -> list[str]:
+        """Return ids that begin with `prefix`, oldest first, at most `limit`."""
+        sql = "SELECT decision_id FROM decisions WHERE decision_id >= ? AND decision_id < ? ORDER BY seq LIMIT ?"
+        return [str(row[0]) for row in self._read(sql, (prefix, prefix + "\U0010ffff", limit))]
+
+    def decisions(
+        self,
+        *,
+        limit: int,
+        before_seq: int | None = None,
+        verdict: str | None = None,
+        action_type: str | None = None,
+        tenant_id: str | None = None,
+        since: str | None = None,
+    ) -> Iterator[StoredDecision]:
+        """Return decisions newest first, read in pages; filters are exact, `since` compares `created_at`."""
+        filters: list[tuple[str, str | int]] = []
+        if verdict is not None:
+            filters.append(("verdict = ?", verdict))
+        if action_type is not None:
+            filters.append(("action_type = ?", action_type))
+        if tenant_id is not None:
+            filters.append(("tenant_id = ?", tenant_id))
+        if since is not None:
+            filters.append(("created_at >= ?", since))
+        left = limit
+        while left > 0:
+            page = filters if before_seq is None else [*filters, ("seq < ?", before_seq)]
+            where = f"WHERE {' AND '.join(clause for clause, _ in page)}" if page else ""
+            sql = f"SELECT {DECISION_COLUMNS} FROM decisions {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608
+            rows = self._read(sql, (*(value for _, value in page), min(left, 500)))
+            for row in rows:
+                found = decision_from_row(row)
+                before_seq = found.seq
+                yield found
+            if len(rows) < min(left, 500):
+                return
+            left -= len(rows)
+
+    def events(self, decision_id: str) -> list[Event]:
+        """Return the events of a decision in the order they were appended; may be empty."""
+        sql = "SELECT seq, body FROM decision_events WHERE decision_id = ? ORDER BY seq"
+        return [event_from_row(*row) for row in self._read(sql, (decision_id,))]
+
+    def memory_items(
+        self, tenant_id: str | None, action_type: str, *, after_seq: int = 0, limit: int | None = None
+    ) -> list[MemoryItem]:
+        """Return items of one tenant and action in `seq` order."""
+        rows = self._read(MEMORY_AFTER, (tenant_id or "", action_type, after_seq, -1 if limit is None else limit))
+        return [memory_from_row(*row) for row in rows]
+
+    def policy(self, policy_hash: str) -> StoredPolicy:
+        """Return the policy text kept under `policy_hash`. Raises `NotFoundError`."""
+        rows = self._read("SELECT body FROM policy_snapshots WHERE policy_hash = ?", (policy_hash,))
+        if not rows:
+            raise NotFoundError("no policy with this hash is in the store", reason_code="POLICY_NOT_FOUND")
+        return policy_from_row(rows[0][0])
+
+    def begin(self) -> sqlite3.Connection:
+        """Take the lock and return the open connection, for a transaction."""
+        self._lock.acquire()
+        try:
+            return self._open()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def end(self) -> None:
+        """Release the lock that `begin` took."""
+        self._lock.release()
+
+    def fail(self, error: Exception) -> NoReturn:
+        """Raise what a failure of the driver stands for, and drop a connection that cannot be relied on any more."""
+        problem = unavailable(error)
+        if problem.detail not in _TRANSIENT and self._path != MEMORY_PATH:
+            try:
+                self.close()
+            except sqlite3.Error:
+                self._connection = None
+        raise problem from error
+
+    def _read(self, sql: str, parameters: tuple[object, ...]) -> list[tuple[object, ...]]:
+        with self._lock:
+            try:
+                return self._open().execute(sql, parameters).fetchall()
+            except (sqlite3.Error, ValueError, OverflowError) as error:
+                self.fail(error)
+
+    def _open(self) -> sqlite3.Connection:
+        """Return the open connection. The caller holds the lock."""
+        connection = self._connection
+        if connection is not None:
+            if self._file is None or self._file.is_current():
+                return connection
+            # The file was moved, replaced or emptied under us: writing on would fill a file nobody sees.
+            self.close()
+        try:
+            return self._connect()
+        except sqlite3.Error as error:
+            raise unavailable(error) from error
+        except OSError as error:
+            raise StoreUnavailableError(
+                f"the store cannot be opened: {error.strerror or 'i/o error'}", detail="STORE_NOT_FOUND"
+            ) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._path == MEMORY_PATH:
+            connection, self._store_id = memory_connection()
+            self._file = None
+        else:
+            connection, self._file, found_id = open_existing(
+                Path(self._path), synchronous=self._synchronous, busy_timeout_s=self._busy_timeout_s
+            )
+            if self._store_id is not None and found_id != self._store_id:
+                connection.close()
+                raise StoreUnavailableError(
+                    "the store is not the one that was here before",
+                    detail="STORE_IDENTITY_MISMATCH",
+                    hint="restore the original file, or correct the pinned store id",
+                )
+            self._store_id = found_id
+        self._connection = connection
+        self._transaction.forget()
+        return connection
+
+    def _after_fork(self) -> None:
+        """Give a forked child its own lock and connection: SQLite connections must not cross a fork."""
+        self._lock = threading.RLock()
+        if self._path != MEMORY_PATH and self._connection is not None:
+            # Closing here would drop the parent's file locks, so the child keeps the object and never uses it.
+            _ABANDONED.append(self._connection)
+            self._connection = None
+        self._transaction = SqliteTransaction(self)
+
+
+def memory_connection() -> tuple[sqlite3.Connection, str]:
+    """Return a connection to a fresh store in memory, and the store's identity."""
+    connection = sqlite3.connect(MEMORY_PATH, isolation_level=None, check_same_thread=False)
+    return connection, initialise(connection)
+
+
+def unavailable(error: Exception) -> StoreUnavailableError:
+    """Return the storage error that `error` of the driver stands for; names no file and no value."""
+    code = getattr(error, "sqlite_errorcode", 0) or 0
+    detail = _DETAILS.get(code & 0xFF, "STORAGE_UNAVAILABLE")
+    name = getattr(error, "sqlite_errorname", None) or type(error).__name__
+    return StoreUnavailableError(f"the store failed: {name}", detail=detail)
+
+
+def _after_fork() -> None:
+    for store in list(_STORES):
+        store._after_fork()  # noqa: SLF001
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,219 @@
+"""
+The write transaction of the SQLite store: one `BEGIN IMMEDIATE` around look-up, memory read and insert.
+Links every row into the store's sequence and hash chain; must not know how a file is opened.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from types import TracebackType
+from typing import Final, NoReturn, Protocol
+
+from lumyn.errors import StoreIntegrityError, StoreUnavailableError
+from lumyn.model import MemoryItem
+from lumyn.store.base import Event, StoredDecision, StoredKey, StoredPolicy, chain_hash, leaf_hash
+from lumyn.store.rows import decision_from_rows, event_body, memory_body, memory_from_row, policy_body
+
+__all__ = ["DECISION_BY_ID", "DECISION_COLUMNS", "MEMORY_AFTER", "Host", "SqliteTransaction"]
+
+DECISION_COLUMNS: Final = "seq, decision_id, created_at, tenant_id, action_type, verdict, policy_hash, record"
+DECISION_BY_ID: Final = f"SELECT {DECISION_COLUMNS} FROM decisions WHERE decision_id = ?"  # noqa: S608 - a constant
+MEMORY_AFTER: Final = (
+    "SELECT seq, body, leaf FROM memory_items WHERE tenant_key = ? AND action_type = ? AND seq > ? ORDER BY seq LIMIT ?"
+)
+
+_JOURNAL_TABLES: Final = ("decisions", "decision_events", "memory_items", "policy_snapshots")
+_HEAD_SQL: Final = " UNION ALL ".join(
+    f"SELECT * FROM (SELECT seq, chain FROM {table} ORDER BY seq DESC LIMIT 1)"  # noqa: S608 - names above
+    for table in _JOURNAL_TABLES
+)
+_KEY_SQL: Final = (
+    "SELECT k.request_digest, d.record FROM idempotency_keys k LEFT JOIN decisions d ON d.seq = k.decision_seq "
+    "WHERE k.tenant_key = ? AND k.request_id = ?"
+)
+_INSERT_DECISION: Final = "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_KEY: Final = "INSERT INTO idempotency_keys VALUES (?, ?, ?, ?)"
+_INSERT_EVENT: Final = "INSERT INTO decision_events VALUES (?, ?, ?, ?, ?, ?)"
+_INSERT_MEMORY: Final = "INSERT INTO memory_items VALUES (?, ?, ?, ?, ?, ?, ?)"
+_INSERT_POLICY: Final = "INSERT INTO policy_snapshots VALUES (?, ?, ?, ?, ?)"
+
+
+class Host(Protocol):
+    """The store a transaction runs in."""
+
+    def begin(self) -> sqlite3.Connection:
+        """Take the store's lock and return its open connection. Raises `StoreUnavailableError`, lock released."""
+
+    def end(self) -> None:
+        """Release the lock."""
+
+    def fail(self, error: Exception) -> NoReturn:
+        """Raise the `StoreUnavailableError` that a failure of the driver stands for."""
+
+
+class SqliteTransaction:
+    """The write transaction of one store; there is one at a time, so the object is reused."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._memory_version = 0
+        self._data_version = -1
+        self._seq = 0
+        self._chain = b""
+        self._known_policies: set[str] = set()
+        self._pending_policies: list[str] = []
+        self._db: sqlite3.Connection | None = None
+
+    def forget(self) -> None:
+        """Drop what was remembered of the file: the connection is a new one."""
+        self._data_version = -1
+        self._memory_version += 1
+        self._known_policies.clear()
+
+    def __enter__(self) -> SqliteTransaction:
+        db = self._host.begin()
+        try:
+            if db.in_transaction:
+                raise StoreUnavailableError("a write transaction is already open", detail="STORE_LOCKED")
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                self._synchronise(db)
+            except (sqlite3.Error, ValueError, OverflowError) as error:
+                _roll_back(db)
+                self._host.fail(error)
+        except BaseException:
+            self._host.end()
+            raise
+        self._db = db
+        self._pending_policies.clear()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        db = self._connected()
+        self._db = None
+        try:
+            if error is None:
+                try:
+                    db.execute("COMMIT")
+                except (sqlite3.Error, ValueError) as failure:
+                    self._data_version = -1
+                    _roll_back(db)
+                    self._host.fail(failure)
+                self._known_policies.update(self._pending_policies)
+                return
+            self._data_version = -1
+            _roll_back(db)
+            if isinstance(error, (sqlite3.Error, OverflowError)):
+                self._host.fail(error)
+        finally:
+            self._host.end()
+
+    @property
+    def memory_version(self) -> int:
+        """A number that changes whenever memory items may have been added."""
+        return self._memory_version
+
+    def find_key(self, tenant_id: str | None, request_id: str) -> StoredKey | None:
+        """Return what the tenant's `request_id` was used for, or None when it is new."""
+        row = self._connected().execute(_KEY_SQL, (tenant_id or "", request_id)).fetchone()
+        if row is None:
+            return None
+        if row[1] is None:
+            raise StoreIntegrityError("an idempotency key points at no decision")
+        return StoredKey(*row)
+
+    def memory_items(self, tenant_id: str | None, action_type: str, *, after_seq: int = 0) -> list[MemoryItem]:
+        """Return the items of one tenant and action with `seq > after_seq`, in `seq` order; may be empty."""
+        rows = self._connected().execute(MEMORY_AFTER, (tenant_id or "", action_type, after_seq, -1))
+        return [memory_from_row(*row) for row in rows]
+
+    def decision(self, decision_id: str) -> StoredDecision:
+        """Return a stored decision. Raises `NotFoundError`."""
+        return decision_from_rows(self._connected().execute(DECISION_BY_ID, (decision_id,)).fetchall(), decision_id)
+
+    def append_decision(
+        self, decision: StoredDecision, *, request_id: str | None = None, request_digest: str = ""
+    ) -> int:
+        """Append a decision, and its idempotency key when `request_id` is given; return its `seq`."""
+        db = self._connected()
+        seq, leaf, chain = self._link("decision", decision.record_json.encode())
+        db.execute(
+            _INSERT_DECISION,
+            (
+                seq,
+                decision.decision_id,
+                decision.created_at,
+                decision.tenant_id,
+                decision.action_type,
+                decision.verdict,
+                decision.policy_hash,
+                decision.record_json,
+                leaf,
+                chain,
+            ),
+        )
+        if request_id is not None:
+            db.execute(_INSERT_KEY, (decision.tenant_id or "", request_id, request_digest, seq))
+        return seq
+
+    def append_event(self, event: Event) -> int:
+        """Append an event; return the `seq` given to it."""
+        body = event_body(event)
+        seq, leaf, chain = self._link("event", body.encode())
+        self._connected().execute(_INSERT_EVENT, (seq, event.event_id, event.decision_id, body, leaf, chain))
+        return seq
+
+    def append_memory(self, item: MemoryItem) -> MemoryItem:
+        """Append an item; return it as stored."""
+        body = memory_body(item)
+        seq, leaf, chain = self._link("memory", body.encode())
+        values = (seq, item.memory_id, item.tenant_id or "", item.action_type, body, leaf, chain)
+        self._connected().execute(_INSERT_MEMORY, values)
+        self._memory_version += 1
+        return memory_from_row(seq, body, leaf)
+
+    def append_policy(self, policy: StoredPolicy) -> None:
+        """Keep the text of a policy, once for each hash."""
+        if policy.policy_hash in self._known_policies:
+            return
+        db = self._connected()
+        known = db.execute("SELECT 1 FROM policy_snapshots WHERE policy_hash = ?", (policy.policy_hash,)).fetchone()
+        if known is None:
+            body = policy_body(policy)
+            seq, leaf, chain = self._link("policy", body.encode())
+            db.execute(_INSERT_POLICY, (seq, policy.policy_hash, body, leaf, chain))
+        self._pending_policies.append(policy.policy_hash)
+
+    def _link(self, kind: str, body: bytes) -> tuple[int, bytes, bytes]:
+        leaf = leaf_hash(kind, body)
+        self._seq += 1
+        self._chain = chain_hash(self._seq, self._chain, leaf)
+        return self._seq, leaf, self._chain
+
+    def _synchronise(self, db: sqlite3.Connection) -> None:
+        """Take over what other connections wrote; `data_version` stays the same while only this one writes."""
+        version: int = db.execute("PRAGMA data_version").fetchone()[0]
+        if version == self._data_version:
+            return
+        head = max(db.execute(_HEAD_SQL), default=None)
+        if head is None:
+            genesis = db.execute("SELECT value FROM meta WHERE key = 'genesis'").fetchone()
+            head = (0, bytes.fromhex(genesis[0]))
+        self._seq, self._chain = head
+        self._memory_version += 1
+        self._data_version = version
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._db is None:
+            raise StoreUnavailableError("no write transaction is open")
+        return self._db
+
+
+def _roll_back(db: sqlite3.Connection) -> None:
+    try:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+    except sqlite3.Error:
+        db.close()
