@@ -245,3 +245,10 @@ def test_file_that_reads_differently_elsewhere_is_refused(text: str | bytes, cod
 def test_json_file_is_read_as_json() -> None:
     """A duplicate key in JSON is as much an error as in YAML."""
     assert "JSON_DUPLICATE_KEY" in codes_of('{"rules": [], "rules": []}', file="policy.json")
+
+
+def test_direction_override_in_a_json_policy_is_refused() -> None:
+    """What a reviewer sees must be what is loaded, in JSON as in YAML."""
+    with pytest.raises(InvalidPolicyError) as caught:
+        parse_policy('{"schema_version": "policy.v0", "policy_id": "\\u202epwn"}', file="p.json")
+    assert "CONTROL_CHARACTER" in {problem.code for problem in caught.value.problems}

@@ -38,7 +38,7 @@ def text_schema(subject: Subject) -> dict[str, Any]:
     if subject.values is not None:
         return {"enum": list(subject.values)}
     if subject.pattern is not None:
-        return {"type": "string", "pattern": f"^{subject.pattern}$"}
+        return {"type": "string", "pattern": f"^{subject.pattern}$(?!\\n)"}
     return {"type": "string", "minLength": 1}
 
 
@@ -84,7 +84,7 @@ def implied_conditions() -> dict[str, Any]:
         for name in subject.operators:
             schema = constant_schema(subject, OPERATORS[name])
             if subject.kind is ValueKind.EVIDENCE:
-                patterns[f"^{EVIDENCE_PREFIX.replace('.', chr(92) + '.')}{KEY_PATTERN}_{name}$"] = schema
+                patterns[f"^{EVIDENCE_PREFIX.replace('.', chr(92) + '.')}{KEY_PATTERN}_{name}$(?!\\n)"] = schema
             else:
                 closed[f"{subject.name}_{name}"] = schema
     return {

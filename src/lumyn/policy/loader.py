@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePath
 
-from lumyn.documents import load, load_yaml, read_bytes
+from lumyn.documents import control_characters, load, load_yaml, read_bytes
 from lumyn.errors import InvalidPolicyError
 from lumyn.policy.spec import Policy
 from lumyn.policy.validate import validate_document
@@ -41,4 +41,8 @@ def parse_policy(data: bytes | str, *, file: str = "<policy>") -> Policy:
     # A lone surrogate has no UTF-8 form; passed on as bytes, the parser refuses it with its position.
     raw = data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass")
     read = load if PurePath(file).suffix else load_yaml
-    return validate_document(read(raw, file=file, error=InvalidPolicyError))
+    document = read(raw, file=file, error=InvalidPolicyError)
+    hidden = list(control_characters(document))
+    if hidden:
+        raise InvalidPolicyError(hidden)
+    return validate_document(document)

@@ -50,7 +50,9 @@ def to_scalar(value: object) -> Scalar | None:
 
 def decimal_text(number: Decimal) -> str:
     """Return the canonical plain form: no exponent, no trailing zeros, no negative zero (`201`, `12.5`)."""
-    text = format(number, "f")
+    text = str(number)
+    if "E" in text:
+        text = format(number, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text in {"-0", "", "-"} else text

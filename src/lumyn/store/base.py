@@ -130,6 +130,9 @@ class Transaction(Protocol):
     def append_memory(self, item: MemoryItem) -> MemoryItem:
         """Append an item; its own `seq` and `leaf` are ignored; return it as stored."""
 
+    def knows_policy(self, policy_hash: str) -> bool:
+        """Return whether the text of this policy is known to be kept; False may mean that nobody has looked."""
+
     def append_policy(self, policy: StoredPolicy) -> None:
         """Keep the text of a policy, once for each hash."""
 

@@ -265,7 +265,8 @@ class SqliteStore:
             # Closing here would drop the parent's file locks, so the child keeps the object and never uses it.
             _ABANDONED.append(self._connection)
             self._connection = None
-        self._transaction = SqliteTransaction(self)
+        # Kept, not made anew: its memory version must never come back to a number that a cache has seen.
+        self._transaction.forget()
 
 
 def memory_connection() -> tuple[sqlite3.Connection, str]:

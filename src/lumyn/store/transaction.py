@@ -65,7 +65,8 @@ class SqliteTransaction:
         self._db: sqlite3.Connection | None = None
 
     def forget(self) -> None:
-        """Drop what was remembered of the file: the connection is a new one."""
+        """Drop what was remembered of the file: the connection is a new one, or the process is."""
+        self._db = None
         self._data_version = -1
         self._memory_version += 1
         self._known_policies.clear()
@@ -174,10 +175,12 @@ class SqliteTransaction:
         self._memory_version += 1
         return memory_from_row(seq, body, leaf)
 
+    def knows_policy(self, policy_hash: str) -> bool:
+        """Return whether the text of this policy is known to be kept; False may mean that nobody has looked."""
+        return policy_hash in self._known_policies
+
     def append_policy(self, policy: StoredPolicy) -> None:
         """Keep the text of a policy, once for each hash."""
-        if policy.policy_hash in self._known_policies:
-            return
         db = self._connected()
         known = db.execute("SELECT 1 FROM policy_snapshots WHERE policy_hash = ?", (policy.policy_hash,)).fetchone()
         if known is None:
