@@ -1,0 +1,10 @@
+"""One module for each command; each has `register(app)` and imports nothing heavy before it is run."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["COMMANDS"]
+
+COMMANDS: Final = ("init", "demo", "decide", "show", "label", "policy", "vectors")
+"""Every command, in the order in which `lumyn --help` lists them; also the names of their modules."""

@@ -1,0 +1,59 @@
+"""
+`lumyn decide` itself: read a request, decide it, print the record, and answer with its exit code.
+Imports neither Typer nor, into a pipe, Rich, so that a script pays for the decision only.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from lumyn.cli.console import Console
+from lumyn.cli.exit_codes import ExitCode, for_record
+from lumyn.errors import InvalidRequestError
+
+__all__ = ["STDIN", "decide_file", "read_input"]
+
+STDIN = "-"
+
+
+def decide_file(file: str, *, as_json: bool, config_file: Path | None = None) -> ExitCode:
+    """
+    Decide the request in `file` (`-`: standard input) and print the record.
+
+    JSON (`lumyn.cli.decide.v0`): `permits`, whether the action may proceed; `persisted`; `record`, the whole record.
+
+    Raises:
+        InvalidConfigError, InvalidPolicyError, InvalidRequestError, IdempotencyConflictError: Nothing was decided.
+    """
+    from lumyn.cli.rendering import print_record
+    from lumyn.config import load_config
+    from lumyn.discovery import open_configured
+
+    config = load_config(file=config_file)
+    with open_configured(config) as gate:
+        record = gate.decide(read_input(file, max_bytes=config.limits.request_bytes))
+        console = Console()
+        if as_json:
+            data = {"permits": record.permits, "persisted": record.persisted, "record": record.to_dict()}
+            console.json("decide", data)
+        else:
+            print_record(console, record)
+    return for_record(record)
+
+
+def read_input(file: str, *, max_bytes: int) -> bytes:
+    """
+    Return the bytes of a request file, or of standard input for `-`.
+
+    Raises:
+        InvalidRequestError: It cannot be read, or is larger than `max_bytes`.
+    """
+    from lumyn.documents import Limits, read_bytes
+
+    if file != STDIN:
+        return read_bytes(Path(file), error=InvalidRequestError, limits=Limits(max_bytes=max_bytes))
+    if sys.stdin is None:
+        return b""
+    # One byte more than allowed is enough for the check that follows to refuse it.
+    return sys.stdin.buffer.read(max_bytes + 1)

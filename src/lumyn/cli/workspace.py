@@ -1,0 +1,88 @@
+"""
+Which workspace a command works in, and which decision an id on the command line means.
+Must not print results or know what commands do with them.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from lumyn.config import Config, load_config
+from lumyn.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from lumyn.core.decide import Gate
+
+__all__ = ["DEMO_CONFIG", "LAST", "find_config", "open_workspace", "resolve_id"]
+
+LAST: Final = "@last"
+WORKSPACE_FOLDER: Final = ".lumyn"
+DEMO_CONFIG: Final = Path(WORKSPACE_FOLDER, "demo", "lumyn.toml")
+
+_ULID_START: Final = re.compile("[0-9A-HJKMNP-TV-Z]{1,26}")
+_ULID_CHARS: Final = 26
+_SHOWN_CANDIDATES: Final = 3
+
+
+def find_config(config_file: Path | None, *, demo: bool = False) -> Config:
+    """
+    Return the configuration a command works with.
+
+    Args:
+        config_file: `--config`, or None to search from the working directory upwards.
+        demo: Whether the folder's demo workspace will do when nothing is configured. Never for a command that
+            decides: an application whose configuration is missing must not be judged by the demo's policy.
+
+    Raises:
+        InvalidConfigError: It is not usable.
+    """
+    config = load_config(file=config_file)
+    if demo and config.file is None and config.policy.path is None and DEMO_CONFIG.is_file():
+        from lumyn.cli.console import write
+
+        if sys.stderr is not None and sys.stderr.isatty():
+            write(sys.stderr, f"note: this is the demo's workspace, {DEMO_CONFIG.parent}\n")
+        return load_config(file=DEMO_CONFIG)
+    return config
+
+
+def open_workspace(config_file: Path | None) -> Gate:
+    """
+    Open the gate of a workspace whose store is there and usable.
+
+    Raises:
+        InvalidConfigError, InvalidPolicyError: The workspace is not usable.
+        StoreUnavailableError: Its store is not.
+    """
+    from lumyn.discovery import open_configured
+
+    gate = open_configured(find_config(config_file, demo=True))
+    gate.store.check()
+    return gate
+
+
+def resolve_id(gate: Gate, text: str) -> str:
+    """
+    Return the decision that `text` means: a whole id, the beginning of exactly one, or `@last`.
+
+    Raises:
+        NotFoundError: It means no decision, or several.
+        StoreUnavailableError: The store cannot be read.
+    """
+    if text == LAST:
+        newest = gate.records(limit=1)
+        if not newest:
+            raise NotFoundError("there are no decisions yet", hint="`lumyn decide FILE` makes one")
+        return newest[0].decision_id
+    wanted = text.upper()
+    found = gate.store.decision_ids(wanted, limit=_SHOWN_CANDIDATES + 1) if _ULID_START.fullmatch(wanted) else []
+    if len(found) == 1:
+        return found[0]
+    if found:
+        shown = ", ".join(found[:_SHOWN_CANDIDATES]) + (", ..." if len(found) > _SHOWN_CANDIDATES else "")
+        raise NotFoundError(f"`{text}` is the beginning of several ids: {shown}", hint="give more of it")
+    hint = "`lumyn show` lists recent decisions" if len(wanted) <= _ULID_CHARS else "an id has 26 characters"
+    raise NotFoundError(f"there is no decision `{text[:64]}`", hint=hint)

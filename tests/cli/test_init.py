@@ -1,0 +1,210 @@
+"""`lumyn init`: a workspace that works at once, and nothing overwritten that was there before."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cli.harness import Lumyn
+
+TEMPLATES = ("support", "account", "billing")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder, without what SQLite keeps beside the store."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.endswith(("-wal", "-shm"))
+    }
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_it_says_what_it_made(lumyn: Lumyn, tmp_path: Path, template: str) -> None:
+    result = lumyn("init", "--template", template)
+    assert (0, "") == (result.code, result.err)
+    listed = {line.split()[1] for line in result.out.splitlines() if line.startswith("created ")}
+    assert {
+        "lumyn.toml",
+        f"policies/{template}.yml",
+        f"vectors/{template}.yml",
+        ".lumyn/lumyn.db",
+        ".github/workflows/lumyn.yml",
+        ".lumyn-schemas/policy.v0.schema.json",
+        ".lumyn-schemas/vector.v0.schema.json",
+    } <= listed
+    assert set(files(tmp_path)) - {".lumyn/.gitignore"} == listed
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_its_vectors_pass_at_once_under_pytest(lumyn: Lumyn, tmp_path: Path, template: str) -> None:
+    assert 0 == lumyn("init", "--template", template).code
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--lumyn-vectors", "-q", "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert int(re.findall(r"(\d+) passed", done.stdout)[0]) >= 6
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_its_policy_is_valid_and_in_force(lumyn: Lumyn, tmp_path: Path, template: str) -> None:
+    lumyn("init", "--template", template)
+    result = lumyn("policy", "validate", "--json")
+    assert 0 == result.code
+    assert f"lumyn-{template}" == result.data["policies"][0]["policy_id"]
+
+
+def test_its_vectors_notice_a_changed_threshold(lumyn: Lumyn, workspace: Path) -> None:
+    policy = workspace / "policies" / "support.yml"
+    policy.write_text(policy.read_text().replace("refund_trust_max_usd: 25", "refund_trust_max_usd: 26"))
+    assert 1 == lumyn("vectors", "run").code
+
+
+def test_the_store_is_private_and_never_committed(lumyn: Lumyn, workspace: Path) -> None:
+    folder = workspace / ".lumyn"
+    assert 0o700 == stat.S_IMODE(folder.stat().st_mode)
+    assert 0o600 == stat.S_IMODE((folder / "lumyn.db").stat().st_mode)
+    assert "*\n" == (folder / ".gitignore").read_text()
+
+
+def test_modelines_lead_to_schemas_that_are_committed(lumyn: Lumyn, workspace: Path) -> None:
+    for path in (workspace / "policies" / "support.yml", workspace / "vectors" / "support.yml"):
+        found = re.match(r"# yaml-language-server: \$schema=(\S+)\n", path.read_text())
+        assert found
+        schema = (path.parent / found[1]).resolve()
+        assert workspace / ".lumyn-schemas" == schema.parent
+        assert schema.is_file()
+
+
+def test_the_workflow_installs_from_the_repository_and_runs_the_gate(lumyn: Lumyn, workspace: Path) -> None:
+    text = (workspace / ".github" / "workflows" / "lumyn.yml").read_text()
+    assert 'pip install "lumyn @ git+' in text
+    assert "pip install lumyn" not in text
+    assert "pytest --lumyn-vectors" in text
+    assert "contents: read" in text
+
+
+@pytest.mark.parametrize(
+    ("direct_url", "source"),
+    [
+        (
+            '{"url": "https://git.example/lumyn", "vcs_info": {"vcs": "git", "commit_id": "' + "a" * 40 + '"}}',
+            "git+https://git.example/lumyn@" + "a" * 40,
+        ),
+        ('{"url": "file:///src/lumyn", "dir_info": {"editable": true}}', "git+<URL of the Lumyn repository>"),
+        (
+            '{"url": "https://x/$(id)", "vcs_info": {"vcs": "git", "commit_id": "' + "a" * 40 + '"}}',
+            "git+<URL of the Lumyn repository>",
+        ),
+        ("{", "git+<URL of the Lumyn repository>"),
+        (None, "git+<URL of the Lumyn repository>"),
+    ],
+)
+def test_the_workflow_installs_the_commit_that_is_installed_here(
+    lumyn: Lumyn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, direct_url: str | None, source: str
+) -> None:
+    class Installed:
+        def read_text(self, name: str) -> str | None:
+            assert "direct_url.json" == name
+            return direct_url
+
+    monkeypatch.setattr("importlib.metadata.distribution", lambda name: Installed())
+    result = lumyn("init")
+    assert f'"lumyn @ {source}"' in (tmp_path / ".github" / "workflows" / "lumyn.yml").read_text()
+    assert ("put it in" in result.out) == ("<URL" in source)
+
+
+def test_a_second_run_has_nothing_to_do_and_changes_nothing(lumyn: Lumyn, workspace: Path) -> None:
+    """cli-010."""
+    before = files(workspace)
+    result = lumyn("init")
+    assert 5 == result.code
+    assert "nothing to do" in result.out
+    assert before == files(workspace)
+
+
+def test_what_exists_is_kept_and_what_is_missing_is_made(lumyn: Lumyn, workspace: Path) -> None:
+    (workspace / "lumyn.toml").write_text("# mine\n")
+    (workspace / "vectors" / "support.yml").unlink()
+    result = lumyn("init", "--json")
+    assert 0 == result.code
+    assert ["vectors/support.yml"] == result.data["created"]
+    assert "lumyn.toml" in result.data["kept"]
+    assert "# mine\n" == (workspace / "lumyn.toml").read_text()
+
+
+def test_force_replaces_what_differs_and_never_the_store(lumyn: Lumyn, workspace: Path) -> None:
+    store = (workspace / ".lumyn" / "lumyn.db").read_bytes()
+    (workspace / "lumyn.toml").write_text("# mine\n")
+    result = lumyn("init", "--force", "--json")
+    assert (0, ["lumyn.toml"]) == (result.code, result.data["replaced"])
+    assert "# mine\n" != (workspace / "lumyn.toml").read_text()
+    assert store == (workspace / ".lumyn" / "lumyn.db").read_bytes()
+
+
+def test_a_broken_store_is_reported_not_replaced(lumyn: Lumyn, workspace: Path) -> None:
+    store = workspace / ".lumyn" / "lumyn.db"
+    for path in store.parent.glob("lumyn.db*"):
+        path.unlink()
+    store.write_bytes(b"")
+    assert 4 == lumyn("init", "--force").code
+    assert b"" == store.read_bytes()
+
+
+def test_links_are_not_followed(lumyn: Lumyn, tmp_path: Path) -> None:
+    """cli-007."""
+    outside = tmp_path.parent / f"{tmp_path.name}-outside.toml"
+    (tmp_path / "lumyn.toml").symlink_to(outside)
+    assert 0 == lumyn("init").code
+    assert not outside.exists()
+    outside.write_text("# theirs\n")
+    assert 0 == lumyn("init", "--force").code
+    assert "# theirs\n" == outside.read_text()
+    assert not (tmp_path / "lumyn.toml").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["policies", ".lumyn", "vectors", ".github", ".lumyn-schemas"])
+def test_a_file_in_the_way_of_a_folder_is_exit_4(lumyn: Lumyn, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("x")
+    result = lumyn("init")
+    assert 4 == result.code
+    assert "cannot write" in result.err
+    assert "x" == (tmp_path / name).read_text()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder nobody can write to")
+@pytest.mark.parametrize("command", ["init", "demo"])
+def test_a_read_only_folder_is_exit_4(lumyn: Lumyn, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.chdir("/proc/self")
+    result = lumyn(command)
+    assert 4 == result.code
+    assert "cannot write" in result.err
+    assert len(result.err.splitlines()) <= 2
+
+
+def test_two_at_once_make_one_workspace(tmp_path: Path) -> None:
+    started = [
+        subprocess.Popen([sys.executable, "-m", "lumyn", "init"], cwd=tmp_path, stdout=subprocess.PIPE, env=os.environ)
+        for _ in range(2)
+    ]
+    codes = []
+    for process in started:
+        process.communicate(timeout=60)
+        codes.append(process.returncode)
+    assert {0, 5} >= set(codes)
+    assert (
+        5
+        == subprocess.run(
+            [sys.executable, "-m", "lumyn", "init"], cwd=tmp_path, capture_output=True, check=False
+        ).returncode
+    )
+    assert [] == [name for name in files(tmp_path) if re.search(r"\.[0-9a-f]{16}$", name)]

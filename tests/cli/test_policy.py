@@ -1,0 +1,89 @@
+"""`lumyn policy`: every problem of a policy with its place, and a policy in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli.harness import Lumyn
+
+
+def test_the_configured_policy_is_valid(lumyn: Lumyn, workspace: Path) -> None:
+    result = lumyn("policy", "validate")
+    assert (0, "") == (result.code, result.err)
+    assert "lumyn-support 0.1.0" in result.out
+    assert "sha256:" in result.out
+
+
+def test_every_problem_is_listed_with_file_line_and_column(lumyn: Lumyn, workspace: Path) -> None:
+    policy = workspace / "policies" / "support.yml"
+    text = policy.read_text().replace("chargeback_risk_gte:", "chargeback_risk_gtee:")
+    policy.write_text(text.replace("stage: TRUST_PATHS", "stage: TRUST_PATH"))
+    result = lumyn("policy", "validate", "policies/support.yml")
+    assert 3 == result.code
+    problems = [line for line in result.out.splitlines() if ": error: " in line]
+    assert 6 == len(problems)
+    for line in problems:
+        file, row, column, _ = line.split(":", 3)
+        assert "policies/support.yml" == file
+        named = text.splitlines()[int(row) - 1][int(column) - 1 :]
+        assert named.startswith(("evidence.chargeback_risk_gtee", "TRUST_PATHS"))
+    assert "hint: did you mean `gte`?" in result.out
+    assert "6 problems" in result.out
+
+
+def test_valid_and_invalid_policies_together_are_exit_3(lumyn: Lumyn, workspace: Path) -> None:
+    (workspace / "bad.yml").write_text("schema_version: policy.v0\n")
+    result = lumyn("policy", "validate", "policies/support.yml", "bad.yml", "missing.yml", "--json")
+    assert 3 == result.code
+    assert "lumyn.cli.policy_validate.v0" == result.data["schema"]
+    assert [True, False, False] == [report["valid"] for report in result.data["policies"]]
+    good, bad, missing = result.data["policies"]
+    assert {"file", "valid", "problems", "policy_id", "policy_version", "policy_hash", "rules", "actions"} == set(good)
+    assert {"code", "pointer", "message", "file", "line", "column"} <= set(bad["problems"][0])
+    assert ["PATH_NOT_FOUND"] == [problem["code"] for problem in missing["problems"]]
+
+
+def test_a_policy_from_standard_input(lumyn: Lumyn, workspace: Path) -> None:
+    data = (workspace / "policies" / "support.yml").read_bytes()
+    assert 0 == lumyn("policy", "validate", "-", stdin=data).code
+    result = lumyn("policy", "validate", "-", stdin=data + b"x: 1\n")
+    assert 3 == result.code
+    assert "<stdin>:" in result.out
+
+
+def test_without_a_workspace_a_path_is_enough(lumyn: Lumyn, root: Path) -> None:
+    assert 3 == lumyn("policy", "validate").code
+    assert 0 == lumyn("policy", "validate", str(root / "policies" / "lumyn-support.v0.yml")).code
+
+
+def test_show_reads_like_the_policy(lumyn: Lumyn, workspace: Path) -> None:
+    result = lumyn("policy", "show")
+    assert 0 == result.code
+    assert "R120  HARD_BLOCKS  ABSTAIN  support.refund" in result.out
+    assert "if evidence.chargeback_risk >= 0.7 (chargeback_risk_block)" in result.out
+    assert "support.refund requires ticket_id, order_id, customer_id" in result.out
+    data = lumyn("policy", "show", "--json").data
+    assert ("lumyn.cli.policy_show.v0", "lumyn-support") == (data["schema"], data["document"]["policy_id"])
+
+
+@pytest.mark.parametrize("name", ["missing.yml", "policies", "lumyn.toml"])
+def test_show_of_what_is_no_policy_is_exit_3(lumyn: Lumyn, workspace: Path, name: str) -> None:
+    assert 3 == lumyn("policy", "show", name).code
+
+
+@pytest.mark.parametrize("columns", ["60", "80"])
+def test_no_line_is_wider_than_the_terminal(
+    lumyn: Lumyn, workspace: Path, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    for command in ("show", "validate"):
+        out = lumyn("policy", command).out
+        # A hash is one word that nobody wants folded into two.
+        assert max(len(line) for line in out.splitlines() if "sha256:" not in line) <= int(columns)
+
+
+def test_what_a_policy_says_never_reaches_the_terminal_raw(lumyn: Lumyn, workspace: Path) -> None:
+    result = lumyn("policy", "validate", "-", stdin=b'schema_version: policy.v0\n"a\\u001b[2J": 1\n')
+    assert 3 == result.code
+    assert "\x1b" not in result.out
