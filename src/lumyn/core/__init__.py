@@ -1,0 +1,1 @@
+"""Deciding: the pure judgement, and the gate that does the I/O around it."""

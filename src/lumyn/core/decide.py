@@ -1,0 +1,404 @@
+"""
+The gate: checks a request, decides it, and returns the record once it is durable.
+Holds the one place where a storage failure becomes `ABSTAIN`; must not know how rules are evaluated.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
+
+from lumyn.core import experience
+from lumyn.core.clock import Clock, IdSource, SystemClock, UlidSource, rfc3339
+from lumyn.core.drafts import Draft, RecordWriter
+from lumyn.core.judge import judge
+from lumyn.core.memory import MemoryCache
+from lumyn.core.records import DecisionRecord, record_from_json
+from lumyn.core.replay import Replay, replay_decision
+from lumyn.core.requests import ParsedRequest, parse_request
+from lumyn.documents import Limits
+from lumyn.engine.evaluator import CompiledPolicy, compile_policy, trace
+from lumyn.engine.redaction import RedactionProfile
+from lumyn.engine.trace import Trace
+from lumyn.errors import IdempotencyConflictError, InvalidConfigError, NotFoundError, Problem, StoreUnavailableError
+from lumyn.model import JsonObject, Label, MemoryItem, Mode, Verdict
+from lumyn.policy.spec import Policy
+from lumyn.store import open_store
+from lumyn.store.base import Event, Store, StoredDecision, StoredPolicy, Transaction
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["Gate"]
+
+E = TypeVar("E", bound=StrEnum)
+
+
+class Gate:
+    """
+    One policy in front of one store. Thread-safe, fork-safe, and a context manager.
+
+    Open it once and keep it; `decide` reads, parses and compiles nothing after the first decision of an action.
+    """
+
+    def __init__(
+        self,
+        *,
+        policy: Policy,
+        store: Store,
+        mode: Mode,
+        clock: Clock,
+        ids: IdSource,
+        redaction: RedactionProfile,
+        limits: Limits,
+    ) -> None:
+        self._compiled: CompiledPolicy = compile_policy(policy)
+        self._store = store
+        self._mode = mode
+        self._clock = clock
+        self._ids = ids
+        self._redaction = redaction
+        self._limits = limits
+        self._memory = MemoryCache()
+        self._writer = RecordWriter(policy, mode=mode, redaction=redaction)
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        policy: str | Path | Policy,
+        store: str | Path | Store,
+        create: bool = False,
+        mode: Mode | str | None = None,
+        clock: Clock | None = None,
+        ids: IdSource | None = None,
+        redaction: RedactionProfile | str = RedactionProfile.DEFAULT,
+        busy_timeout_s: float = 2.0,
+        synchronous: str = "FULL",
+        store_id: str | None = None,
+        max_request_bytes: int = 1_048_576,
+    ) -> Self:
+        """
+        Return a gate, its policy loaded and checked.
+
+        A store that cannot be used does not make this fail: every decision then is `ABSTAIN`, until it can. Call
+        `gate.store.check()` to be told at once.
+
+        Args:
+            policy: A policy file, or a policy that is loaded already.
+            store: A URL such as `sqlite:///.lumyn/lumyn.db`, a path, or a store that is open already.
+            create: Whether to create a store that does not exist. Nothing else ever creates one.
+            mode: The operator's mode; the policy's own when None.
+            clock: Where `created_at` comes from.
+            ids: Where ids come from.
+            redaction: What of a request is kept: `off`, `default` or `strict`.
+            busy_timeout_s: Longest wait for another writer, in seconds, 0 to 60.
+            synchronous: `FULL` (records survive power failure) or `NORMAL` (they survive a crash of the process).
+            store_id: The identity the store must have; any when None.
+            max_request_bytes: Largest request accepted.
+
+        Raises:
+            InvalidPolicyError: The policy cannot be used; carries every problem.
+            InvalidConfigError: An option is not usable.
+        """
+        if not isinstance(policy, Policy):
+            from lumyn.policy.loader import load_policy
+
+            policy = load_policy(Path(policy))
+        chosen_mode = policy.mode if mode is None else _member(Mode, mode, "MODE_INVALID", "mode")
+        profile = _member(RedactionProfile, redaction, "VALUE_INVALID", "redaction profile")
+        if isinstance(store, (str, Path)):
+            opened = open_store(str(store), synchronous=synchronous, busy_timeout_s=busy_timeout_s, store_id=store_id)
+        else:
+            opened = store
+        if create:
+            _create(opened)
+        return cls(
+            policy=policy,
+            store=opened,
+            mode=chosen_mode,
+            clock=clock or SystemClock(),
+            ids=ids or UlidSource(),
+            redaction=profile,
+            limits=Limits(max_bytes=max_request_bytes),
+        )
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._compiled.policy
+
+    @property
+    def store(self) -> Store:
+        """Where records go."""
+        return self._store
+
+    @property
+    def mode(self) -> Mode:
+        """The operator's mode."""
+        return self._mode
+
+    @property
+    def clock(self) -> Clock:
+        """Where time comes from."""
+        return self._clock
+
+    @property
+    def ids(self) -> IdSource:
+        """Where ids come from."""
+        return self._ids
+
+    def with_policy(self, policy: Policy) -> Gate:
+        """Return a gate with another policy on the same store, clock and ids."""
+        return Gate(
+            policy=policy,
+            store=self._store,
+            mode=self._mode,
+            clock=self._clock,
+            ids=self._ids,
+            redaction=self._redaction,
+            limits=self._limits,
+        )
+
+    def decide(self, request: Mapping[str, object] | str | bytes) -> DecisionRecord:
+        """
+        Decide a request; the record is durable before it is returned.
+
+        Args:
+            request: A `decision_request.v0` document, as a mapping or as JSON text.
+
+        Returns:
+            The record. When the store cannot be used: one with verdict `ABSTAIN`, reason `STORAGE_UNAVAILABLE` and
+            `persisted` False. For a `request_id` that was decided before: the stored record again, byte for byte.
+
+        Raises:
+            InvalidRequestError: The request breaks its contract; nothing was stored.
+            IdempotencyConflictError: Its `request_id` was used for a different request; nothing was stored.
+        """
+        parsed = self.parse(request)
+        asked = parsed.request
+        now_ms = self._clock.now_ms()
+        draft = Draft(
+            parsed=parsed,
+            plan=self._compiled.plan(asked.action_type),
+            decision_id=self._ids.new(now_ms),
+            created_at=rfc3339(now_ms),
+        )
+        committing = False
+        try:
+            with self._store.write() as transaction:
+                earlier = _earlier(transaction, parsed)
+                if earlier is not None:
+                    return earlier
+                memory = self._memory.snapshot(transaction, asked.tenant_id, asked.action_type)
+                record = self._writer.decided(draft, judge(draft.plan, asked, memory))
+                if not record.dry_run:
+                    self._append(transaction, draft, record)
+                committing = True
+            return record
+        except StoreUnavailableError as error:
+            found = self._found(draft.decision_id) if committing else None
+            return found or self._writer.unavailable(draft, error)
+
+    def label(
+        self, decision_id: str, label: Label | str, *, note: str | None = None, actor: str | None = None
+    ) -> MemoryItem:
+        """
+        Record what became of a decision; the label becomes experience that later decisions are compared with.
+
+        Args:
+            decision_id: A stored decision.
+            label: `failure`, `near_miss` or `success`. Of several labels for one decision the newest counts.
+            note: Why, in a line; shown wherever the experience is.
+            actor: Who says so.
+
+        Returns:
+            The memory item, durable.
+
+        Raises:
+            NotFoundError: No such decision.
+            StoreUnavailableError: Nothing was written.
+            ValueError: The label is not known.
+        """
+        return experience.label(self, decision_id, Label(label), note=note, actor=actor)
+
+    def seed(
+        self,
+        label: Label | str,
+        request: Mapping[str, object] | str | bytes,
+        *,
+        summary: str,
+        memory_id: str | None = None,
+    ) -> MemoryItem:
+        """
+        Add an experience that no stored decision stands for, such as an incident from before Lumyn.
+
+        Raises:
+            InvalidRequestError: The request breaks its contract.
+            StoreUnavailableError: Nothing was written.
+            ValueError: The label is not known.
+        """
+        return experience.seed(self, Label(label), request, summary=summary, memory_id=memory_id)
+
+    def append_event(
+        self, decision_id: str, event_type: str, data: JsonObject | None = None, *, actor: str | None = None
+    ) -> Event:
+        """
+        Append an event to a stored decision; the decision itself never changes.
+
+        Args:
+            event_type: Lower-case name of what happened, such as `override`.
+
+        Raises:
+            NotFoundError: No such decision.
+            StoreUnavailableError: Nothing was written.
+        """
+        return experience.append_event(self, decision_id, event_type, data or {}, actor=actor)
+
+    def record(self, decision_id: str) -> DecisionRecord:
+        """Return a stored record. Raises `NotFoundError`, `StoreUnavailableError`."""
+        return record_from_json(self._store.decision(decision_id).record_json)
+
+    def records(
+        self,
+        *,
+        limit: int = 20,
+        verdict: Verdict | str | None = None,
+        reason_code: str | None = None,
+        action_type: str | None = None,
+        tenant_id: str | None = None,
+        since: str | None = None,
+    ) -> list[DecisionRecord]:
+        """Return stored records, newest first, at most `limit`. Filters are exact. Raises `StoreUnavailableError`."""
+        rows = self._store.decisions(
+            limit=limit if reason_code is None else sys.maxsize,
+            verdict=None if verdict is None else Verdict(verdict).value,
+            action_type=action_type,
+            tenant_id=tenant_id,
+            since=since,
+        )
+        records = (record_from_json(row.record_json) for row in rows)
+        if reason_code is not None:
+            records = (record for record in records if reason_code in record.reason_codes)
+        return list(islice(records, limit))
+
+    def events(self, decision_id: str) -> tuple[Event, ...]:
+        """Return the events of a decision in order; may be empty. Raises `StoreUnavailableError`."""
+        return tuple(self._store.events(decision_id))
+
+    def replay(self, decision_id: str, *, policy: Policy | None = None) -> Replay:
+        """
+        Decide a stored request again, with the memory it saw, and compare.
+
+        Args:
+            policy: The policy to use; the one that decided when None.
+
+        Raises:
+            NotFoundError: No such decision, or its policy is not in the store.
+            StoreUnavailableError: The store cannot be read.
+        """
+        return replay_decision(self._store, decision_id, policy=policy)
+
+    def trace(self, request: Mapping[str, object] | str | bytes, *, similarity: Decimal = Decimal(0)) -> Trace:
+        """
+        Return how every applicable rule came out, condition by condition; nothing is stored.
+
+        Args:
+            similarity: The failure similarity to assume, 0 to 1.
+
+        Raises:
+            InvalidRequestError: The request breaks its contract.
+        """
+        return trace(self.policy, self.parse(request).request, similarity=similarity)
+
+    def close(self) -> None:
+        """Close the store's connection."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def parse(self, request: Mapping[str, object] | str | bytes) -> ParsedRequest:
+        """Return the request checked against its schema and this gate. Raises `InvalidRequestError`."""
+        return parse_request(
+            request, policy=self.policy, mode=self._mode, redaction=self._redaction, limits=self._limits
+        )
+
+    def _append(self, transaction: Transaction, draft: Draft, record: DecisionRecord) -> None:
+        request = draft.parsed.request
+        policy = self.policy
+        if not transaction.knows_policy(policy.policy_hash):
+            transaction.append_policy(
+                StoredPolicy(
+                    policy_hash=policy.policy_hash,
+                    policy_id=policy.policy_id,
+                    policy_version=policy.policy_version,
+                    source=policy.source,
+                    saved_at=draft.created_at,
+                )
+            )
+        transaction.append_decision(
+            StoredDecision(
+                seq=0,
+                decision_id=record.decision_id,
+                created_at=record.created_at,
+                tenant_id=request.tenant_id,
+                action_type=request.action_type,
+                verdict=record.verdict.value,
+                policy_hash=policy.policy_hash,
+                record_json=record.to_json(),
+            ),
+            request_id=request.request_id,
+            request_digest=record.request_digest,
+        )
+
+    def _found(self, decision_id: str) -> DecisionRecord | None:
+        """Return the record when a commit that failed did happen: it must not be answered with `ABSTAIN`."""
+        try:
+            return record_from_json(self._store.decision(decision_id).record_json)
+        except (StoreUnavailableError, NotFoundError):
+            return None
+
+
+def _earlier(transaction: Transaction, parsed: ParsedRequest) -> DecisionRecord | None:
+    request = parsed.request
+    if request.request_id is None or request.dry_run:
+        return None
+    key = transaction.find_key(request.tenant_id, request.request_id)
+    if key is None:
+        return None
+    if key.request_digest != parsed.digest:
+        raise IdempotencyConflictError(
+            f"`request_id` `{request.request_id}` was used before for a different request",
+            hint="send the request that was decided, or a new `request_id`",
+        )
+    return record_from_json(key.record_json)
+
+
+def _create(store: Store) -> None:
+    try:
+        store.create()
+    except StoreUnavailableError:
+        # Opening never fails for the store's sake: each decision reports it, as ABSTAIN, until it is mended.
+        return
+
+
+def _member(kind: type[E], value: E | str, code: str, noun: str) -> E:
+    try:
+        return kind(value)
+    except ValueError:
+        choices = ", ".join(f"`{member.value}`" for member in kind)
+        raise InvalidConfigError(
+            [Problem(code=code, message=f"unknown {noun}", hint=f"use one of {choices}")]
+        ) from None

@@ -1,0 +1,128 @@
+"""
+How labels become experience, and how events are appended to decisions.
+Each is one transaction: event and memory item are written together or not at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from lumyn.core.clock import rfc3339
+from lumyn.core.records import record_from_json
+from lumyn.core.requests import request_from_document
+from lumyn.engine.normalize import derive_facts, features
+from lumyn.errors import InvalidRequestError, Problem
+from lumyn.model import DecisionRequest, JsonObject, Label, MemoryItem
+from lumyn.store.base import Event
+
+if TYPE_CHECKING:
+    from lumyn.core.decide import Gate
+
+__all__ = ["append_event", "label", "seed"]
+
+LABEL_EVENT: Final = "label"
+
+_EVENT_TYPE: Final = re.compile(r"[a-z][a-z0-9_.]{0,63}")
+
+
+def label(gate: Gate, decision_id: str, value: Label, *, note: str | None, actor: str | None) -> MemoryItem:
+    """Append a label event and the memory item it makes; see `Gate.label`."""
+    now_ms = gate.clock.now_ms()
+    at = rfc3339(now_ms)
+    memory_id, event_id = gate.ids.new(now_ms), gate.ids.new(now_ms)
+    with gate.store.write() as transaction:
+        stored = transaction.decision(decision_id)
+        document = record_from_json(stored.record_json).to_dict()["request"]
+        if not isinstance(document, dict):
+            raise TypeError("a record's request is an object")
+        item = _item(
+            gate,
+            request_from_document(document),
+            value,
+            note or value.value,
+            memory_id=memory_id,
+            at=at,
+            source=decision_id,
+        )
+        data: JsonObject = {"label": value.value, "memory_id": memory_id}
+        if note is not None:
+            data["note"] = note
+        transaction.append_event(
+            Event(seq=0, event_id=event_id, decision_id=decision_id, at=at, type=LABEL_EVENT, data=data, actor=actor)
+        )
+        item = transaction.append_memory(item)
+    return item
+
+
+def seed(
+    gate: Gate,
+    value: Label,
+    request: Mapping[str, object] | str | bytes,
+    *,
+    summary: str,
+    memory_id: str | None,
+) -> MemoryItem:
+    """Append a memory item that no decision stands for; see `Gate.seed`."""
+    parsed = gate.parse(request)
+    now_ms = gate.clock.now_ms()
+    new_id = memory_id or gate.ids.new(now_ms)
+    item = _item(gate, parsed.request, value, summary, memory_id=new_id, at=rfc3339(now_ms), source=None)
+    with gate.store.write() as transaction:
+        item = transaction.append_memory(item)
+    return item
+
+
+def append_event(gate: Gate, decision_id: str, event_type: str, data: JsonObject, *, actor: str | None) -> Event:
+    """Append an event to a stored decision; see `Gate.append_event`."""
+    if _EVENT_TYPE.fullmatch(event_type) is None:
+        raise InvalidRequestError(
+            [
+                Problem(
+                    code="FIELD_PATTERN",
+                    message="an event type is lower-case letters, digits, `_` and `.`",
+                    pointer="/type",
+                )
+            ]
+        )
+    now_ms = gate.clock.now_ms()
+    event = Event(
+        seq=0,
+        event_id=gate.ids.new(now_ms),
+        decision_id=decision_id,
+        at=rfc3339(now_ms),
+        type=event_type,
+        data=data,
+        actor=actor,
+    )
+    with gate.store.write() as transaction:
+        transaction.decision(decision_id)
+        seq = transaction.append_event(event)
+    return replace(event, seq=seq)
+
+
+def _item(
+    gate: Gate,
+    request: DecisionRequest,
+    value: Label,
+    summary: str,
+    *,
+    memory_id: str,
+    at: str,
+    source: str | None,
+) -> MemoryItem:
+    policy = gate.policy
+    return MemoryItem(
+        memory_id=memory_id,
+        seq=0,
+        label=value,
+        tenant_id=request.tenant_id,
+        action_type=request.action_type,
+        features=features(policy, derive_facts(policy, request)),
+        summary=summary,
+        created_at=at,
+        leaf=b"",
+        source_decision_id=source,
+    )

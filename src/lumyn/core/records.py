@@ -1,0 +1,447 @@
+"""
+Decision Records: the value an application gets, written once as canonical JSON and read back from it.
+One of the places where raw JSON exists; must not know how a verdict was reached or where records are kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import lru_cache
+from json.encoder import encode_basestring
+from typing import Final, cast
+
+from lumyn._version import __version__
+from lumyn.core.requests import ParsedRequest, digest_of_request, persisted_text
+from lumyn.digest import canonical_text, freeze, sha256_text
+from lumyn.documents import Limits
+from lumyn.engine.redaction import Redacted
+from lumyn.errors import InvalidRequestError, StoreIntegrityError
+from lumyn.model import (
+    EVALUATION_ORDER,
+    Evaluation,
+    Facts,
+    JsonObject,
+    JsonValue,
+    Label,
+    Match,
+    MatchedRule,
+    Mode,
+    Query,
+    Similarity,
+    Stage,
+    Verdict,
+)
+from lumyn.policy.scalars import decimal_text
+
+__all__ = [
+    "RECORD_VERSION",
+    "DecisionRecord",
+    "OutcomeText",
+    "PolicyRef",
+    "normalised",
+    "permits",
+    "outcome_text",
+    "record_from_json",
+    "write_record",
+]
+
+RECORD_VERSION: Final = "decision_record.v0"
+NO_SNAPSHOT: Final = "unavailable"
+"""The `memory_snapshot` of a record whose memory could not be read."""
+
+_VOLATILE: Final = ("decision_id", "created_at", "trace", "decision_event_log")
+_ORDER_TEXT: Final = json.dumps([stage.value for stage in EVALUATION_ORDER], separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyRef:
+    """
+    Which policy decided, and in which mode.
+
+    Attributes:
+        text: Canonical JSON of the four, as a record holds them.
+    """
+
+    policy_id: str
+    policy_version: str
+    policy_hash: str
+    mode: Mode
+    text: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        names = ("policy_id", "policy_version", "policy_hash", "mode")
+        object.__setattr__(self, "text", canonical_text({name: str(getattr(self, name)) for name in names}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRecord:
+    """
+    What was decided, why, and the digests that let anyone re-run it.
+
+    Attributes:
+        created_at: RFC 3339, UTC, milliseconds.
+        memory_snapshot: `mem0:<n>:<sha256>`, or `unavailable` when memory could not be read.
+        inputs_digest: Digest of the request as stored and the facts derived from it.
+        request_digest: Digest of the request as received, without `request_id` and `trace`.
+        persisted: Whether the record is durable in the store; False for `STORAGE_UNAVAILABLE` and for dry runs.
+        dry_run: Whether it was only asked what would be decided; such a record permits nothing.
+    """
+
+    decision_id: str
+    created_at: str
+    policy: PolicyRef
+    evaluation: Evaluation
+    similarity: Similarity
+    uncertainty: Decimal
+    memory_snapshot: str
+    inputs_digest: str
+    request_digest: str
+    persisted: bool
+    dry_run: bool
+    _json: str = field(repr=False)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the caller may do."""
+        return self.evaluation.verdict
+
+    @property
+    def reason_codes(self) -> tuple[str, ...]:
+        """Why: at least one stable code, in stage order, then rule order."""
+        return self.evaluation.reason_codes
+
+    @property
+    def matched_rules(self) -> tuple[MatchedRule, ...]:
+        """The rules that fired, in stage order, then rule order; empty when the policy's default decided."""
+        return self.evaluation.matched_rules
+
+    @property
+    def queries(self) -> tuple[Query, ...]:
+        """What to ask for; empty unless the verdict is `QUERY`."""
+        return self.evaluation.queries
+
+    @property
+    def obligations(self) -> tuple[JsonObject, ...]:
+        """What the caller must also do; may be empty."""
+        return self.evaluation.obligations
+
+    @property
+    def failure_similarity(self) -> Decimal:
+        """Resemblance to labelled failures, 0 to 1."""
+        return self.similarity.score
+
+    @property
+    def top_k(self) -> tuple[Match, ...]:
+        """The experiences that look most like the request, best first; may be empty."""
+        return self.similarity.top_k
+
+    @property
+    def policy_id(self) -> str:
+        """Which policy decided."""
+        return self.policy.policy_id
+
+    @property
+    def policy_version(self) -> str:
+        """Its version, as it calls itself."""
+        return self.policy.policy_version
+
+    @property
+    def policy_hash(self) -> str:
+        """Digest of the policy document that decided."""
+        return self.policy.policy_hash
+
+    @property
+    def mode(self) -> Mode:
+        """Whether the verdict binds the caller."""
+        return self.policy.mode
+
+    @property
+    def permits(self) -> bool:
+        """Whether the action may proceed: `TRUST`, or an advisory mode; never a dry run."""
+        return permits(self)
+
+    def authorizes(self, request: Mapping[str, object] | str | bytes) -> bool:
+        """
+        Return whether this record lets exactly this request proceed. Call it just before acting.
+
+        True only when the record permits its action and `request` has the digest of the request that was decided
+        (`request_id` and `trace` aside). What cannot be read as a request is not authorised.
+        """
+        return permits(self) and self.concerns(request)
+
+    def concerns(self, request: Mapping[str, object] | str | bytes) -> bool:
+        """Return whether `request` is the one that was decided, whatever the verdict."""
+        try:
+            return digest_of_request(request, limits=Limits()) == self.request_digest
+        except InvalidRequestError:
+            return False
+
+    def to_json(self) -> str:
+        """Return the record as canonical JSON (RFC 8785): exactly what is stored."""
+        return self._json
+
+    def to_dict(self) -> JsonObject:
+        """Return the record as plain data; a fresh copy each time."""
+        return cast("JsonObject", json.loads(self._json))
+
+    def normalised(self) -> JsonObject:
+        """Return the record without what differs between two runs; equality of these is what no drift means."""
+        return normalised(self.to_dict())
+
+
+def permits(record: DecisionRecord) -> bool:
+    """Return whether the action may proceed: `TRUST`, or an advisory mode; never a dry run."""
+    return not record.dry_run and (record.verdict is Verdict.TRUST or record.policy.mode is Mode.ADVISORY)
+
+
+def normalised(document: JsonObject) -> JsonObject:
+    """Return a record's document without its volatile parts (SPEC 2.2); the argument is not changed."""
+    kept = {key: value for key, value in document.items() if key not in _VOLATILE}
+    determinism = kept.get("determinism")
+    if isinstance(determinism, dict):
+        kept["determinism"] = {key: value for key, value in determinism.items() if key != "engine_version"}
+    return kept
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeText:
+    """
+    The parts of a record that depend on the evaluation alone, as canonical JSON text.
+
+    The same evaluation comes back for every request with the same outcome, so these are made once for each.
+    """
+
+    explanation: str
+    rules: str
+    codes: str
+    verdict: str
+
+
+def outcome_text(evaluation: Evaluation) -> OutcomeText:
+    """Return the canonical text of an evaluation's members, in the pieces that `write_record` puts in place."""
+    rules: JsonObject = {"matched_rules": [_rule_document(rule) for rule in evaluation.matched_rules]}
+    if evaluation.obligations:
+        rules["obligations"] = list(evaluation.obligations)
+    codes: JsonObject = {"reason_codes": list(evaluation.reason_codes)}
+    if evaluation.queries:
+        codes["queries"] = [{"field": query.field, "question": query.question} for query in evaluation.queries]
+    return OutcomeText(
+        explanation=_members_text({"explanation": {"summary": _summary(evaluation)}}),
+        rules=_members_text(rules),
+        codes=_members_text(codes),
+        verdict=_members_text({"verdict": evaluation.verdict.value}),
+    )
+
+
+def derived_text(facts: Facts) -> str:
+    """Return the derived features of SPEC 4.1 as canonical JSON; decimals are plain text, absent ones null."""
+    missing: list[JsonValue] = [*facts.missing]
+    mistyped: list[JsonValue] = [*sorted(facts.invalid)]
+    value, usd = facts.amount_value, facts.amount_usd
+    value_text = "null" if value is None else f'"{decimal_text(value)}"'
+    if usd is None:
+        usd_text = "null"
+    else:
+        # The same object for an amount in US dollars, which most are.
+        usd_text = value_text if usd is value else f'"{decimal_text(usd)}"'
+    return (
+        f'{{"action_type":"{facts.action_type}","amount_currency":{_quoted(facts.amount_currency)},'
+        f'"amount_usd":{usd_text},"amount_value":{value_text},'
+        f'"fx_rate_present":{"true" if facts.fx_rate_present else "false"},'
+        f'"missing_evidence":{canonical_text(missing) if missing else "[]"},'
+        f'"mistyped_evidence":{canonical_text(mistyped) if mistyped else "[]"},'
+        f'"tenant_id":{_quoted(facts.tenant_id)}}}'
+    )
+
+
+def write_record(
+    parsed: ParsedRequest,
+    *,
+    redacted: Redacted,
+    derived: str,
+    policy: PolicyRef,
+    evaluation: Evaluation,
+    outcome: OutcomeText,
+    similarity: Similarity,
+    uncertainty: Decimal,
+    memory_snapshot: str,
+    decision_id: str,
+    created_at: str,
+    storage_error: str | None = None,
+    request_digest: str | None = None,
+) -> DecisionRecord:
+    """
+    Return the record of one decision, its canonical JSON spliced from parts that are canonical already.
+
+    Args:
+        derived: Canonical text of the derived features of SPEC 4.1.
+        outcome: What `outcome_text` returned for `evaluation`.
+        storage_error: Finer code of the storage failure that made this record one that is not stored.
+        request_digest: Replaces the digest of the request, where a replay starts from a redacted one.
+    """
+    kept = persisted_text(parsed, redacted.replaced)
+    inputs_digest = sha256_text(f'{{"derived":{derived},"request":{kept.inputs}}}')
+    digest = request_digest or parsed.digest
+    dry_run = parsed.request.dry_run
+    trace = "" if kept.trace is None else f'"trace":{kept.trace},'
+    text = (
+        f'{{"created_at":"{created_at}","decision_id":"{decision_id}",'
+        f'"determinism":{{"engine_version":"{__version__}","evaluation_order":{_ORDER_TEXT},'
+        f'"inputs_digest":"{inputs_digest}","memory_snapshot":"{memory_snapshot}"}},'
+        f"{outcome.explanation},"
+        f'"extensions":{{"lumyn":{_own_extension(digest, dry_run=dry_run, storage_error=storage_error)}}},'
+        f'{outcome.rules},"policy":{policy.text},{outcome.codes},"request":{kept.request},'
+        f'"risk_signals":{_risk_text(similarity, uncertainty)},"schema_version":"{RECORD_VERSION}",'
+        f"{trace}{outcome.verdict}}}"
+    )
+    return DecisionRecord(
+        decision_id=decision_id,
+        created_at=created_at,
+        policy=policy,
+        evaluation=evaluation,
+        similarity=similarity,
+        uncertainty=uncertainty,
+        memory_snapshot=memory_snapshot,
+        inputs_digest=inputs_digest,
+        request_digest=digest,
+        persisted=storage_error is None and not dry_run,
+        dry_run=dry_run,
+        _json=text,
+    )
+
+
+def record_from_json(text: str) -> DecisionRecord:
+    """
+    Return the record of its stored JSON.
+
+    Raises:
+        StoreIntegrityError: The text is not a record this version can have written.
+    """
+    try:
+        data = json.loads(text)
+        return _record(data, text)
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
+        raise StoreIntegrityError("a stored record cannot be read back") from None
+
+
+def _record(data: JsonObject, text: str) -> DecisionRecord:
+    policy = cast("dict[str, str]", data["policy"])
+    own = cast("dict[str, JsonValue]", cast("dict[str, JsonValue]", data["extensions"])["lumyn"])
+    signals = cast("dict[str, JsonValue]", data["risk_signals"])
+    failure = cast("dict[str, JsonValue]", signals["failure_similarity"])
+    determinism = cast("dict[str, str]", data["determinism"])
+    return DecisionRecord(
+        decision_id=str(data["decision_id"]),
+        created_at=str(data["created_at"]),
+        policy=PolicyRef(
+            policy_id=policy["policy_id"],
+            policy_version=policy["policy_version"],
+            policy_hash=policy["policy_hash"],
+            mode=Mode(policy["mode"]),
+        ),
+        evaluation=_evaluation(data),
+        similarity=Similarity(
+            score=_decimal(failure["score"]),
+            top_k=tuple(_match(match) for match in cast("list[dict[str, JsonValue]]", failure["top_k"])),
+        ),
+        uncertainty=_decimal(signals["uncertainty_score"]),
+        memory_snapshot=determinism["memory_snapshot"],
+        inputs_digest=determinism["inputs_digest"],
+        request_digest=str(own["request_digest"]),
+        persisted=own.get("persisted") is not False and own.get("dry_run") is not True,
+        dry_run=own.get("dry_run") is True,
+        _json=text,
+    )
+
+
+def _evaluation(data: JsonObject) -> Evaluation:
+    rules = cast("list[dict[str, JsonValue]]", data["matched_rules"])
+    queries = cast("list[dict[str, str]]", data.get("queries", []))
+    return Evaluation(
+        verdict=Verdict(str(data["verdict"])),
+        reason_codes=_texts(data["reason_codes"]),
+        matched_rules=tuple(
+            MatchedRule(
+                rule_id=str(rule["rule_id"]),
+                stage=Stage(str(rule["stage"])),
+                effect=Verdict(str(rule["effect"])),
+                reason_codes=_texts(rule["reason_codes"]),
+            )
+            for rule in rules
+        ),
+        queries=tuple(Query(field=query["field"], question=query["question"]) for query in queries),
+        obligations=tuple(cast("list[JsonObject]", data.get("obligations", []))),
+    )
+
+
+def _match(data: dict[str, JsonValue]) -> Match:
+    return Match(
+        memory_id=str(data["memory_id"]),
+        label=Label(str(data["label"])),
+        score=_decimal(data["score"]),
+        summary=str(data["summary"]),
+    )
+
+
+def _decimal(value: JsonValue) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError("a score is a number")
+    return Decimal(repr(value))
+
+
+def _texts(value: JsonValue) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise TypeError("reason codes are a list of strings")
+    return tuple(cast("list[str]", value))
+
+
+def _own_extension(digest: str, *, dry_run: bool, storage_error: str | None) -> str:
+    dry = '"dry_run":true,' if dry_run else ""
+    unstored = "" if storage_error is None else '"persisted":false,'
+    failed = "" if storage_error is None else f',"storage_error":"{storage_error}"'
+    return f'{{{dry}{unstored}"request_digest":"{digest}"{failed}}}'
+
+
+def _risk_text(similarity: Similarity, uncertainty: Decimal) -> str:
+    matches = _matches_text(similarity.top_k) if similarity.top_k else ""
+    return (
+        f'{{"failure_similarity":{{"score":{_score_text(similarity.score)},"top_k":[{matches}]}},'
+        f'"uncertainty_score":{_score_text(uncertainty)}}}'
+    )
+
+
+def _quoted(text: str | None) -> str:
+    return "null" if text is None else encode_basestring(text)
+
+
+_score_text = lru_cache(maxsize=4096)(decimal_text)
+
+
+def _matches_text(matches: tuple[Match, ...]) -> str:
+    return ",".join(
+        f'{{"label":"{match.label.value}","memory_id":{canonical_text(match.memory_id)},'
+        f'"score":{_score_text(match.score)},"summary":{canonical_text(match.summary)}}}'
+        for match in matches
+    )
+
+
+def _rule_document(rule: MatchedRule) -> JsonObject:
+    return {
+        "rule_id": rule.rule_id,
+        "stage": rule.stage.value,
+        "effect": rule.effect.value,
+        "reason_codes": list(rule.reason_codes),
+    }
+
+
+def _summary(evaluation: Evaluation) -> str:
+    deciding = [rule.rule_id for rule in evaluation.matched_rules if rule.effect is evaluation.verdict]
+    by = f"by {', '.join(deciding)}" if deciding else "by default: no rule fired"
+    return f"{evaluation.verdict} {by} ({', '.join(evaluation.reason_codes)})"
+
+
+def _members_text(document: JsonObject) -> str:
+    return canonical_text(freeze(document))[1:-1]
