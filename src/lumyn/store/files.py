@@ -18,7 +18,16 @@ from urllib.parse import quote
 
 from lumyn.errors import StoreUnavailableError
 
-__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "FileIdentity", "create_store", "initialise", "open_existing"]
+__all__ = [
+    "APPLICATION_ID",
+    "SCHEMA_VERSION",
+    "FileIdentity",
+    "create_store",
+    "genesis_hash",
+    "initialise",
+    "open_existing",
+    "regular_file",
+]
 
 APPLICATION_ID: Final = 0x4C554D59
 """`LUMY` in ASCII: SQLite's header field that tells whose file this is."""
@@ -87,7 +96,7 @@ def create_store(path: Path) -> None:
 def initialise(connection: sqlite3.Connection) -> str:
     """Make the tables in an empty database and return the new store's identity."""
     store_id = secrets.token_hex(16)
-    genesis = sha256(f"lumyn.genesis\0{store_id}".encode()).hexdigest()
+    genesis = genesis_hash(store_id).hex()
     schema = files("lumyn.store").joinpath("schema.sql").read_text(encoding="utf-8")
     connection.executescript(
         f"BEGIN IMMEDIATE; {schema} "
@@ -96,6 +105,11 @@ def initialise(connection: sqlite3.Connection) -> str:
     )
     _configure(connection, synchronous="FULL")
     return store_id
+
+
+def genesis_hash(store_id: str) -> bytes:
+    """Return the 32-byte hash that the first row of a store is linked to."""
+    return sha256(f"lumyn.genesis\0{store_id}".encode()).digest()
 
 
 def open_existing(
@@ -112,7 +126,7 @@ def open_existing(
         OSError: The file cannot be reached.
         sqlite3.Error: SQLite cannot open it.
     """
-    found = _regular_file(path)
+    found = regular_file(path)
     uri = f"file:{quote(str(path.absolute()))}?mode=rw"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=busy_timeout_s)
     try:
@@ -127,7 +141,14 @@ def open_existing(
     return connection, FileIdentity(str(path), found.st_dev, found.st_ino), str(row[0])
 
 
-def _regular_file(path: Path) -> os.stat_result:
+def regular_file(path: Path) -> os.stat_result:
+    """
+    Return what is at `path`, which must be a file with content.
+
+    Raises:
+        StoreUnavailableError: It is missing, empty, or something else.
+        OSError: It cannot be reached.
+    """
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError):

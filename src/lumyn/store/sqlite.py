@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -29,6 +29,7 @@ from lumyn.store.transaction import DECISION_BY_ID, DECISION_COLUMNS, MEMORY_AFT
 
 if TYPE_CHECKING:
     from lumyn.store.base import Transaction
+    from lumyn.store.journal import Journal
 
 __all__ = ["SqliteStore"]
 
@@ -191,6 +192,36 @@ class SqliteStore:
             raise NotFoundError("no policy with this hash is in the store", reason_code="POLICY_NOT_FOUND")
         return policy_from_row(rows[0][0])
 
+    @contextmanager
+    def journal(self, *, locked: bool = False) -> Iterator[Journal]:
+        """
+        Open what is stored for reading only, apart from the connection that writes; see `lumyn.store.journal`.
+
+        Raises:
+            StoreUnavailableError: There is nothing that can be opened.
+        """
+        from lumyn.store.inspection import SqliteJournal, open_journal
+
+        path = self.path
+        with ExitStack() as stack:
+            try:
+                if path is not None:
+                    opened = open_journal(path, locked=locked, busy_timeout_s=self._busy_timeout_s)
+                    journal = stack.enter_context(opened)
+                else:
+                    copy = stack.enter_context(closing(sqlite3.connect(MEMORY_PATH, isolation_level=None)))
+                    with self._lock:
+                        self._open().backup(copy)
+                    journal = SqliteJournal(copy)
+            except OSError as error:
+                raise _unreachable(error) from error
+            except sqlite3.Error as error:
+                raise unavailable(error) from error
+            try:
+                yield journal
+            except sqlite3.Error as error:
+                raise unavailable(error) from error
+
     def begin(self) -> sqlite3.Connection:
         """Take the lock and return the open connection, for a transaction."""
         self._lock.acquire()
@@ -234,9 +265,7 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise unavailable(error) from error
         except OSError as error:
-            raise StoreUnavailableError(
-                f"the store cannot be opened: {error.strerror or 'i/o error'}", detail="STORE_NOT_FOUND"
-            ) from error
+            raise _unreachable(error) from error
 
     def _connect(self) -> sqlite3.Connection:
         if self._path == MEMORY_PATH:
@@ -281,6 +310,11 @@ def unavailable(error: Exception) -> StoreUnavailableError:
     detail = _DETAILS.get(code & 0xFF, "STORAGE_UNAVAILABLE")
     name = getattr(error, "sqlite_errorname", None) or type(error).__name__
     return StoreUnavailableError(f"the store failed: {name}", detail=detail)
+
+
+def _unreachable(error: OSError) -> StoreUnavailableError:
+    message = f"the store cannot be opened: {error.strerror or 'i/o error'}"
+    return StoreUnavailableError(message, detail="STORE_NOT_FOUND")
 
 
 def _after_fork() -> None:
