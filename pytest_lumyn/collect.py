@@ -1,0 +1,300 @@
+"""
+Finds vector files among what pytest visits, turns them into items, and judges whether enough were found.
+Must not know how a vector is run or how a drift is shown.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+import pytest
+
+from lumyn.documents import load_json, read_bytes
+from lumyn.errors import InvalidDocumentError, InvalidPolicyError, InvalidVectorError, LumynError, Problem
+from lumyn.policy.loader import parse_policy
+from lumyn.policy.spec import Policy
+from lumyn.vectors.discovery import SUFFIXES, is_support
+from lumyn.vectors.format import Suite, Vector
+from lumyn.vectors.loader import load_suite, parse_suite, unused_shared_fixtures
+from lumyn.vectors.sources import LIMITS, display_name
+from pytest_lumyn.item import VectorItem
+from pytest_lumyn.options import absolute
+from pytest_lumyn.settings import Root, Settings
+from pytest_lumyn.xdist import is_controller, is_worker
+
+__all__ = ["Collection", "Tally", "VectorFile", "judge"]
+
+MOST_PROBLEMS = 50
+TOPIC_NAMES = frozenset({"build", "dist"})
+"""Folder names pytest skips as build output by default; below a root of vectors they are topics like any other."""
+
+
+class VectorFile(pytest.File):
+    """A file of vectors; reading it is the only parse of a run."""
+
+    collection: Collection
+
+    def collect(self) -> Iterator[VectorItem]:
+        """Return the items in file order; a file with a problem has none, and says all that is wrong with it."""
+        try:
+            suite = self.collection.load(self)
+        except InvalidDocumentError as error:
+            raise self.CollectError(_problems_text(error.problems)) from None
+        except LumynError as error:
+            raise self.CollectError(str(error)) from None
+        if suite.problems:
+            raise self.CollectError(_problems_text(suite.problems))
+        self.collection.tally.add(self.path, suite)
+        for vector in suite.vectors:
+            yield self._item(vector)
+
+    def _item(self, vector: Vector) -> VectorItem:
+        try:
+            item: VectorItem = VectorItem.from_parent(self, name=vector.vector_id, vector=vector)
+        except pytest.fail.Exception as error:  # a mark that strict markers do not know
+            place = f"{vector.file}:{vector.span.line}"
+            raise self.CollectError(f"{place}: vector {vector.vector_id}: {error.msg}") from None
+        return item
+
+
+def _problems_text(problems: Sequence[Problem]) -> str:
+    lines = [str(problem) for problem in problems[:MOST_PROBLEMS]]
+    if len(problems) > MOST_PROBLEMS:
+        lines.append(f"and {len(problems) - MOST_PROBLEMS} more problems")
+    return "\n".join(lines)
+
+
+class Tally:
+    """
+    What was found, whatever `-k`, `-m` or `--lf` leave of it.
+
+    Attributes:
+        files: Every vector file pytest visited within the paths asked for, as posix paths.
+        vectors: Number of vectors in each file that was read; `--lf` leaves whole files unread.
+        unused: Fixtures of `_defaults` files that no vector uses, as messages; known on complete runs.
+    """
+
+    def __init__(self) -> None:
+        self.files: set[str] = set()
+        self.vectors: dict[str, int] = {}
+        self.unused: list[str] = []
+        self._suites: list[Suite] = []
+
+    def add(self, path: Path, suite: Suite) -> None:
+        """Count the vectors of a file that was read."""
+        self.vectors[path.as_posix()] = len(suite.vectors)
+        self._suites.append(suite)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every file that was found was read."""
+        return self.vectors.keys() == self.files
+
+    def close(self) -> None:
+        """Note which shared fixtures nobody uses; to be called once all files were read."""
+        if self.complete:
+            self.unused = [str(problem) for problem in unused_shared_fixtures(self._suites)]
+        self._suites.clear()
+
+    def pack(self) -> dict[str, object]:
+        return {"files": sorted(self.files), "vectors": dict(self.vectors), "unused": list(self.unused)}
+
+    def unpack(self, content: Mapping[str, Any]) -> None:
+        self.files.update(content["files"])
+        self.vectors.update(content["vectors"])
+        self.unused = list(content["unused"])
+
+
+class Collection:
+    """The part of the plugin that collects; registered only when vectors were asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.tally = Tally()
+        self._policies: dict[Path, Policy] = {}
+        self._roots = tuple(str(root.path) for root in settings.roots)
+        self._below = tuple(root + os.sep for root in self._roots)
+
+    def add_roots(self, config: pytest.Config) -> None:
+        """Have pytest visit the roots too, unless the command line named what to visit."""
+        if self.settings.arguments:
+            return
+        start = config.invocation_params.dir
+        visited = [absolute(argument, start) for argument in config.args]
+        for root in self.settings.roots:
+            # Of two arguments of which one lies in the other, pytest 8 leaves tests out without a word.
+            if root.path.exists() and not any(root.path.is_relative_to(path) for path in visited):
+                path = root.path.relative_to(start) if root.path.is_relative_to(start) else root.path
+                config.args.append(str(path))
+                visited.append(root.path)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_ignore_collect(
+        self, collection_path: Path, config: pytest.Config
+    ) -> Generator[None, bool | None, bool | None]:
+        ignored = yield
+        if not ignored or config.getoption("ignore") or config.getoption("ignore_glob"):
+            return ignored
+        path = str(collection_path)
+        topic = collection_path.name in TOPIC_NAMES and path.startswith(self._below)
+        leads_to_root = any(root == path or root.startswith(path + os.sep) for root in self._roots)
+        return None if topic or leads_to_root else ignored
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> VectorFile | None:
+        if not self._holds_vectors(file_path, parent):
+            return None
+        if self._asked_for(file_path):
+            self.tally.files.add(file_path.as_posix())
+        file: VectorFile = VectorFile.from_parent(parent, path=file_path)
+        file.collection = self
+        return file
+
+    def load(self, file: VectorFile) -> Suite:
+        """
+        Return the suite of a file, against the policy this run chose for it.
+
+        Raises:
+            LumynError: The file, or the policy chosen for it, cannot be used.
+        """
+        path, base = file.path, self.settings.base
+        policy = self._policy_for(file)
+        document = file.ihook.pytest_lumyn_load_suite(path=path, config=file.config)
+        if document is None:
+            return load_suite(path, root=base, policy_override=policy)
+        try:
+            data = json.dumps(document).encode()
+        except (TypeError, ValueError) as error:
+            raise LumynError(f"pytest_lumyn_load_suite must return plain data for `{path.name}`: {error}") from None
+        name = display_name(path, base)
+        parsed = load_json(data, file=name, error=InvalidVectorError, limits=LIMITS)
+        return parse_suite(parsed, path=path, root=base, policy_override=policy)
+
+    def _policy_for(self, file: VectorFile) -> Policy | None:
+        path = self.settings.policy
+        if path is None:
+            answer = file.ihook.pytest_lumyn_policy(path=file.path, config=file.config)
+            if answer is None:
+                return None
+            path = self.settings.base / answer
+        return self.policy(path)
+
+    def policy(self, path: Path) -> Policy:
+        """Return the policy at `path`, read once in a run; raises InvalidPolicyError."""
+        if path not in self._policies:
+            data = read_bytes(path, error=InvalidPolicyError)
+            self._policies[path] = parse_policy(data, file=display_name(path, self.settings.base))
+        return self._policies[path]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config) -> None:
+        if self.settings.complete:
+            self.tally.close()
+        if not is_worker(config):
+            complaint = judge(self.settings, self.tally)
+            if complaint:
+                raise pytest.UsageError(complaint)
+
+    def _holds_vectors(self, path: Path, parent: pytest.Collector) -> bool:
+        name = path.name
+        if is_support(name):
+            return False
+        if name.endswith(SUFFIXES) and self._in_roots(str(path)):
+            return True
+        if any(matches(path, pattern) for pattern in self.settings.patterns):
+            return True
+        return name.endswith(SUFFIXES) and parent.session.isinitpath(path)
+
+    def _in_roots(self, path: str) -> bool:
+        return path.startswith(self._below) or path in self._roots
+
+    def _asked_for(self, path: Path) -> bool:
+        """Whether `path` is among the arguments: pytest also visits the neighbours of what was asked for."""
+        arguments = self.settings.arguments
+        return not arguments or any(path == argument or argument in path.parents for argument in arguments)
+
+
+class Gatekeeper:
+    """Judges a run that workers collected for the controller; one process judges before it runs anything."""
+
+    def __init__(self, settings: Settings, tally: Tally) -> None:
+        self._settings = settings
+        self._tally = tally
+        self._complaint: str | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if not is_controller(session.config):
+            return
+        self._complaint = judge(self._settings, self._tally)
+        if self._complaint and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._complaint:
+            terminalreporter.write_line(f"ERROR: {self._complaint}", red=True)
+
+
+def judge(settings: Settings, tally: Tally) -> str | None:
+    """
+    Return what is wrong with the files that were found, or None.
+
+    Where the command line itself asked for vectors, paths on it must hold some; where an ini file did, paths are a
+    selection like any other. The roots and patterns one by one, and the least number, are judged on complete runs.
+    """
+    if not tally.files:
+        selected = bool(settings.arguments) and not settings.explicit
+        return None if selected or settings.allow_empty else _nothing_found(settings)
+    if not settings.complete:
+        return None
+    if not settings.allow_empty:
+        unmatched = _unmatched(settings, tally.files)
+        if unmatched:
+            return f"lumyn: no vector file found under {_listed(unmatched)}; {_ACCEPT}"
+    count = sum(tally.vectors.values())
+    if tally.complete and count < settings.min_vectors:
+        return f"lumyn: {count} vectors found, at least {settings.min_vectors} are due (ini lumyn_min_vectors)"
+    if tally.unused:
+        return "\n".join(["lumyn: shared fixtures that no vector uses", *tally.unused])
+    return None
+
+
+_ACCEPT = "use --lumyn-allow-empty to accept that"
+
+
+def _nothing_found(settings: Settings) -> str:
+    roots = _listed(root.name for root in settings.roots)
+    patterns = _listed(settings.patterns)
+    if settings.arguments:
+        return (
+            f"lumyn: no vector file found at the paths given: vectors are *.yaml, *.yml and *.json under {roots}, or "
+            f"named {patterns}; name one of those, give no path, or {_ACCEPT}"
+        )
+    return f"lumyn: no vector file found under {roots} (*.yaml, *.yml, *.json) or named {patterns}; {_ACCEPT}"
+
+
+def _unmatched(settings: Settings, files: Iterable[str]) -> list[str]:
+    paths = [Path(file) for file in files]
+    reached = {root.name for root in settings.roots if _any_below(root, paths)}
+    configured = dict.fromkeys(root.name for root in settings.roots if root.configured)
+    names = [name for name in configured if name not in reached]
+    if settings.patterns_configured:
+        matched = {pattern for pattern in settings.patterns for path in paths if matches(path, pattern)}
+        names += [pattern for pattern in settings.patterns if pattern not in matched]
+    return names
+
+
+def matches(path: PurePath, pattern: str) -> bool:
+    """Whether a file bears a name of the pattern: of the file, or of its last folders too where it holds a `/`."""
+    return path.match(pattern.removeprefix("**/"))
+
+
+def _any_below(root: Root, paths: Iterable[Path]) -> bool:
+    return any(path == root.path or root.path in path.parents for path in paths)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)

@@ -1,0 +1,172 @@
+"""
+One vector as a pytest item: its marks, its line, running it, and what pytest shows when it fails.
+Must not know how files are found or what a whole run amounts to.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lumyn.model import JsonObject
+from lumyn.vectors.drift import Drift, DriftKind
+from lumyn.vectors.explain import DEFAULT_RULE
+from lumyn.vectors.format import Expectation, Vector
+from lumyn.vectors.runner import Outcome, RunHooks, StepResult, VectorResult, run, settle
+from pytest_lumyn.failure import drift_failure, error_failure
+
+if TYPE_CHECKING:
+    from lumyn import DecisionRecord, Gate
+
+__all__ = ["VectorDriftError", "VectorError", "VectorInvalidError", "VectorItem", "deciding_ids", "shown_step"]
+
+
+class VectorError(Exception):
+    """
+    A vector counts as failed.
+
+    Attributes:
+        result: What came of it.
+        reason: Why it counts as failed although it passed, or what else to say of its drift; may be empty.
+    """
+
+    def __init__(self, result: VectorResult, reason: str = "") -> None:
+        super().__init__(result.vector.node_id)
+        self.result = result
+        self.reason = reason
+
+
+class VectorDriftError(VectorError):
+    """A vector did not come out as expected; the one failure that `xfail` excuses."""
+
+
+class VectorInvalidError(VectorError):
+    """A vector cannot run."""
+
+
+class VectorItem(pytest.Item):
+    """
+    A vector, a row of a table, or a scenario.
+
+    Attributes:
+        vector: What is run.
+        result: What came of it; None until it has run.
+    """
+
+    def __init__(self, *, name: str, parent: pytest.Collector, vector: Vector, **kwargs: Any) -> None:  # noqa: ANN401
+        # Left to itself pytest 9.2 takes the brackets of a row for part of its name, reads them back as parameters,
+        # and `--lf` and `--sw` leave rows that failed out (pytest-dev/pytest#15045). Given as text, both agree.
+        super().__init__(name=name, parent=parent, nodeid=f"{parent.nodeid}::{name}", **kwargs)
+        self.vector = vector
+        self.result: VectorResult | None = None
+        self._mark()
+
+    def _mark(self) -> None:
+        vector = self.vector
+        for tag in vector.tags or (None,):
+            named = {} if tag is None else {"tag": tag}
+            self.add_marker(pytest.mark.lumyn(suite=vector.suite, **named))
+        self.extra_keyword_matches.update(vector.tags)
+        for name in vector.marks:
+            self.add_marker(getattr(pytest.mark, name))
+        if vector.skip is not None:
+            self.add_marker(pytest.mark.skip(reason=vector.skip))
+        xfail = vector.xfail
+        if xfail is not None and not xfail.expired(_today()):
+            self.add_marker(pytest.mark.xfail(reason=xfail.reason, raises=VectorDriftError, strict=True))
+
+    def runtest(self) -> None:
+        """Decide every step; raises VectorDriftError unless each came out as expected."""
+        result = self.result = run(self.vector, hooks=self._run_hooks())
+        others = [each for each in self.user_properties if not each[0].startswith("lumyn_")]
+        self.user_properties[:] = [*others, *properties(result)]
+        if result.outcome is Outcome.INVALID:
+            raise VectorInvalidError(result)
+        xfail = self.vector.xfail
+        expired = xfail is not None and xfail.expired(_today())
+        if result.outcome is not Outcome.PASSED or expired:
+            raise VectorDriftError(result, settle(result, today=_today())[1] if expired else "")
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Return the file, the 0-based line of the case or row, and a name."""
+        noun = "scenario" if self.vector.is_scenario else "vector"
+        return self.path, self.vector.span.line - 1, f"{noun} {self.name}"
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: str | None = None) -> Any:  # noqa: ANN401 (pytest's type has no public name)
+        """Return what pytest shows: the drift, or an unexpected error with only the frames that matter."""
+        error = excinfo.value
+        if isinstance(error, VectorError):
+            return drift_failure(error.result, error.reason, self.config, rerun=self._rerun())
+        if self.config.getoption("fulltrace", False):
+            return super().repr_failure(excinfo)
+        return error_failure(self.vector, error, self.config)
+
+    def _rerun(self) -> str:
+        """Return the command that runs this vector again, from where pytest was started."""
+        path = Path(os.path.relpath(self.path, self.config.invocation_params.dir)).as_posix()
+        policy = self.config.getoption("lumyn_policy")
+        override = f' --lumyn-policy="{policy}"' if policy else ""
+        return f'pytest "{path}::{self.name}" --lumyn-vectors{override}'
+
+    def _run_hooks(self) -> RunHooks:
+        hooks = self.ihook
+        return RunHooks(
+            seed=self._seed if hooks.pytest_lumyn_seed_memory.get_hookimpls() else None,
+            request=self._request if hooks.pytest_lumyn_request.get_hookimpls() else None,
+            compare=self._compare if hooks.pytest_lumyn_compare.get_hookimpls() else None,
+        )
+
+    def _seed(self, gate: Gate) -> None:
+        self.ihook.pytest_lumyn_seed_memory(item=self, gate=gate)
+
+    def _request(self, request: JsonObject) -> JsonObject:
+        own = copy.deepcopy(request)
+        self.ihook.pytest_lumyn_request(item=self, request=own)
+        return own
+
+    def _compare(self, expect: Expectation, record: DecisionRecord) -> Iterator[Drift]:
+        expected = copy.deepcopy(expect.document)
+        decisions = self.vector.decisions
+        step = next(self.vector.steps.index(decision) for decision in decisions if decision.expect is expect)
+        answers: list[Iterable[str] | None] = self.ihook.pytest_lumyn_compare(
+            item=self, expected=expected, record=record
+        )
+        for answer in answers:
+            for message in [answer] if isinstance(answer, str) else answer or ():
+                yield Drift(kind=DriftKind.CUSTOM, path="", message=str(message), origin=expect.path, step=step)
+
+
+def properties(result: VectorResult) -> Iterator[tuple[str, str]]:
+    """Yield what a JUnit file says of a vector: the last decision, and the rules whose effect is the verdict."""
+    step = shown_step(result)
+    if step is None:
+        return
+    if step.error is not None:
+        yield "lumyn_error", step.error.reason_code
+    if step.record is not None:
+        record = step.record
+        yield "lumyn_verdict", record.verdict.value
+        yield "lumyn_reason_codes", ", ".join(record.reason_codes)
+        yield "lumyn_rule", ", ".join(deciding_ids(record))
+    yield "lumyn_policy_hash", step.policy.policy_hash
+
+
+def shown_step(result: VectorResult) -> StepResult | None:
+    """Return the step that speaks for a vector: what drifted, else the last decision, else the error it ended in."""
+    ended = (step for step in reversed(result.steps) if step.error is not None)
+    return result.last_decision or next(ended, None)
+
+
+def deciding_ids(record: DecisionRecord) -> list[str]:
+    """Return the ids of the rules whose effect is the verdict; `default` where no rule fired."""
+    return [rule.rule_id for rule in record.matched_rules if rule.effect is record.verdict] or [DEFAULT_RULE]
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()

@@ -1,0 +1,114 @@
+"""
+The options and ini keys of the plugin, and whether a run asked for vectors. Imported by every run of pytest, so it must
+stay light: what the options amount to is in `settings`. PYTEST_DONT_REWRITE
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import pytest
+
+__all__ = ["DEFAULT_PATTERNS", "DEFAULT_ROOT", "absolute", "add", "policy_override", "wanted"]
+
+DEFAULT_ROOT = "vectors"
+DEFAULT_PATTERNS = ("*.lumyn.yaml", "*.lumyn.yml", "*.lumyn.json")
+
+
+def add(parser: pytest.Parser) -> None:
+    """Declare every option and ini key; all destinations begin with `lumyn_`."""
+    group = parser.getgroup("lumyn", "Lumyn golden vectors")
+    group.addoption(
+        "--lumyn-vectors",
+        action="store_true",
+        dest="lumyn_vectors",
+        default=False,
+        help="collect and run golden vectors and scenarios (takes no value; ini: lumyn_vectors = true)",
+    )
+    group.addoption(
+        "--no-lumyn-vectors",
+        action="store_true",
+        dest="lumyn_no_vectors",
+        default=False,
+        help="leave vectors out, whatever the ini file or --lumyn-vectors says",
+    )
+    group.addoption(
+        "--lumyn-path",
+        action="append",
+        dest="lumyn_path",
+        default=[],
+        metavar="DIR",
+        help="folder that holds vectors, relative to the working directory; repeatable; instead of ini lumyn_paths",
+    )
+    group.addoption(
+        "--lumyn-policy",
+        action="store",
+        dest="lumyn_policy",
+        default=None,
+        metavar="PATH",
+        help="run every vector against this policy instead of the one its file names (ini: lumyn_policy)",
+    )
+    group.addoption(
+        "--lumyn-max-diffs",
+        action="store",
+        type=_at_least_zero,
+        dest="lumyn_max_diffs",
+        default=20,
+        metavar="N",
+        help="print at most N drifts in full and group all of them by cause when there are more (default: 20)",
+    )
+    group.addoption(
+        "--lumyn-allow-empty",
+        action="store_true",
+        dest="lumyn_allow_empty",
+        default=False,
+        help="accept a run that finds no vector file",
+    )
+    parser.addini("lumyn_vectors", "collect and run golden vectors and scenarios", type="bool", default=False)
+    parser.addini("lumyn_paths", f"folders that hold vectors (default: {DEFAULT_ROOT})", type="args")
+    parser.addini(
+        "lumyn_patterns",
+        f"names of vector and scenario files outside those folders (default: {' '.join(DEFAULT_PATTERNS)})",
+        type="args",
+    )
+    parser.addini("lumyn_policy", "policy to run every vector against, relative to the rootdir", default="")
+    parser.addini("lumyn_min_vectors", "fewest vectors a complete run may hold (default: 1)", type="int", default=1)
+
+
+def wanted(config: pytest.Config) -> bool:
+    """Whether this run asked for vectors; raises UsageError where an option would be ignored without a word."""
+    if config.getoption("lumyn_no_vectors"):
+        return False
+    if config.getoption("lumyn_vectors") or config.getini("lumyn_vectors"):
+        return True
+    if config.getoption("lumyn_path"):
+        raise pytest.UsageError("lumyn: --lumyn-path has no effect without --lumyn-vectors")
+    return False
+
+
+def policy_override(config: pytest.Config) -> Path | None:
+    """Return the policy named by `--lumyn-policy`, else by ini `lumyn_policy`; raises UsageError if it is no file."""
+    option = config.getoption("lumyn_policy")
+    name = option or config.getini("lumyn_policy")
+    if not name:
+        if option is not None:
+            raise pytest.UsageError("lumyn: --lumyn-policy needs a path")
+        return None
+    path = absolute(name, config.invocation_params.dir if option else config.rootpath)
+    if not path.is_file():
+        source = "--lumyn-policy" if option else "ini lumyn_policy"
+        raise pytest.UsageError(f"lumyn: {source}: no such policy file: {name}")
+    return path
+
+
+def absolute(name: str, start: Path) -> Path:
+    """Return `name` below `start`, normalised as pytest normalises collected paths: symlinks are kept."""
+    return Path(os.path.abspath(start / name))
+
+
+def _at_least_zero(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"not a whole number: {text}")
+    return int(text)

@@ -1,0 +1,167 @@
+"""
+Puts what came of each vector on pytest's reports, carries it to the controller, and tells the report hook.
+Must not know how vectors are found or compared, nor how many failures a terminal shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from lumyn.policy.spec import Policy
+from lumyn.vectors.explain import explain
+from lumyn.vectors.runner import Outcome, VectorResult
+from pytest_lumyn.failure import Failure, failure_from_data, summary
+from pytest_lumyn.item import VectorItem, deciding_ids, shown_step
+from pytest_lumyn.settings import Settings
+from pytest_lumyn.xdist import is_worker, terminal_width
+
+__all__ = ["Reporter", "describe"]
+
+ATTRIBUTE = "lumyn"
+"""Name of the attribute of a test report that holds what `describe` returns."""
+
+_FAILURE = "failure"
+"""Key under which a worker sends what to show; taken out on arrival."""
+
+
+class Reporter:
+    """
+    The part of the plugin that reports.
+
+    Args:
+        policy: The one every vector runs against, or None for the one each file names.
+
+    Attributes:
+        results: Node id -> what came of it, in the order of arrival; of several runs of a vector the last.
+        drifted: Reports of vectors that failed, in the order of arrival.
+    """
+
+    def __init__(self, config: pytest.Config, settings: Settings, policy: Policy | None) -> None:
+        self._config = config
+        self._settings = settings
+        self._policy = policy
+        self._sent = 0
+        self.results: dict[str, dict[str, Any]] = {}
+        self.drifted: list[pytest.TestReport] = []
+
+    def pytest_report_header(self) -> str:
+        roots = ", ".join(dict.fromkeys(root.name for root in self._settings.roots))
+        policy = self._policy
+        if policy is None:
+            return f"lumyn: vectors in {roots}; policy as each file names it"
+        return f"lumyn: vectors in {roots}; policy {policy.policy_id} {policy.policy_version} {policy.policy_hash[:19]}"
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        ended = call.when == "call" or (call.when == "setup" and not report.passed)
+        if not ended or not isinstance(item, VectorItem):
+            return report
+        data = describe(item, report)
+        vars(report)[ATTRIBUTE] = data
+        if report.failed and "drifts" in data:
+            item.ihook.pytest_lumyn_drift(item=item, drift=data)
+        shown: object = report.longrepr
+        if is_worker(self._config) and isinstance(shown, Failure) and self._sent < self._settings.max_diffs:
+            # The controller shows the first ones that arrive, so no worker needs to send more than it may show.
+            self._sent += 1
+            data[_FAILURE] = shown.to_data(terminal_width(self._config))
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        data = getattr(report, ATTRIBUTE, None)
+        if data is None or is_worker(self._config):
+            return
+        sent = data.pop(_FAILURE, None)
+        if sent is not None and isinstance(report.longrepr, str):
+            vars(report)["longrepr"] = failure_from_data(sent, report.longrepr)
+        self.results[data["nodeid"]] = data
+        if report.failed:
+            self.drifted.append(report)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        config = self._config
+        if not is_worker(config) and not config.getoption("collectonly"):
+            results = [self.results[node_id] for node_id in sorted(self.results)]
+            config.hook.pytest_lumyn_report(config=config, results=results)
+
+
+def describe(item: VectorItem, report: pytest.TestReport) -> dict[str, Any]:
+    """
+    Return what came of a vector as plain JSON data: this is `report.lumyn`, and what the hooks are given.
+
+    Returns:
+        `nodeid`, `file`, `line` (from 1), `vector`, `suite`, `tags`, and `outcome`: `passed`, `failed`, `skipped`,
+        `xfailed`. Where something was decided also `verdict`, `reason_codes`, `matched_rules` (ids), `decided_by`
+        (ids), `error` (a reason code) and `policy` (`policy_id`, `policy_version`, `policy_hash`) of the last
+        decision. Where it drifted also `summary`, `drifts` and `cause` (`change`, `rule`, `place`); where it cannot
+        run, `summary` and `problems`.
+    """
+    vector, result = item.vector, item.result
+    data: dict[str, Any] = {
+        "nodeid": item.nodeid,
+        "file": vector.file,
+        "line": vector.span.line,
+        "vector": vector.vector_id,
+        "suite": vector.suite,
+        "tags": list(vector.tags),
+        "outcome": "xfailed" if report.skipped and hasattr(report, "wasxfail") else report.outcome,
+    }
+    if result is None:
+        return data
+    data |= _decided(result)
+    if result.outcome is Outcome.FAILED:
+        data |= {
+            "summary": summary(result),
+            "drifts": [drift.to_dict() for drift in result.drifts],
+            "cause": _cause(result),
+        }
+    elif result.outcome is Outcome.INVALID:
+        data |= {"summary": summary(result), "problems": [str(problem) for problem in result.problems]}
+    return data
+
+
+def _decided(result: VectorResult) -> dict[str, Any]:
+    step = shown_step(result)
+    if step is None:
+        return {}
+    policy, record = step.policy, step.record
+    data: dict[str, Any] = {
+        "policy": {
+            "policy_id": policy.policy_id,
+            "policy_version": policy.policy_version,
+            "policy_hash": policy.policy_hash,
+        }
+    }
+    if record is not None:
+        data["verdict"] = record.verdict.value
+        data["reason_codes"] = list(record.reason_codes)
+        data["matched_rules"] = [rule.rule_id for rule in record.matched_rules]
+        data["decided_by"] = deciding_ids(record)
+    if step.error is not None:
+        data["error"] = step.error.reason_code
+    return data
+
+
+def _cause(result: VectorResult) -> dict[str, str]:
+    """Return what drifts of one root have in common: what changed, and the rule that now decides."""
+    explanation = explain(result)
+    if explanation is None:
+        return {"change": summary(result), "rule": "", "place": ""}
+    change = [f"{explanation.expected} -> {explanation.got}"] if explanation.expected else [explanation.got]
+    change += [f"-{code}" for code in explanation.lost] + [f"+{code}" for code in explanation.gained]
+    if len(change) == 1 and not explanation.expected:
+        change += dict.fromkeys(drift.path or drift.message for drift in result.drifts)
+    rule = next(iter(explanation.deciding), None)
+    return {
+        "change": " ".join(change),
+        "rule": "" if rule is None else rule.rule_id,
+        "place": "" if rule is None or rule.span is None else f"{rule.span.file}:{rule.span.line}",
+    }

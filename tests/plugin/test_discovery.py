@@ -1,0 +1,231 @@
+"""Which files are vectors, and that a run without any is red: judged on files found, not on what a filter left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from plugin.shop import PASSING, PYTHON_TEST, VECTORS
+
+from lumyn.testing import Repo
+
+MakeRepo = Callable[..., Repo]
+NO_VECTORS: dict[str, str | None] = {"vectors/shop/refund.yml": None, "tests/test_app.py": PYTHON_TEST}
+
+
+def test_roots_are_added_to_testpaths(make_repo: MakeRepo) -> None:
+    """With `testpaths = tests` pytest itself never visits `vectors`."""
+    repo = make_repo({"pytest.ini": "[pytest]\ntestpaths = tests\n", "tests/test_app.py": PYTHON_TEST})
+    repo.run_pytest("--lumyn-vectors").assert_outcomes(passed=PASSING + 1)
+
+
+def test_roots_are_found_from_another_working_directory(make_repo: MakeRepo) -> None:
+    repo = make_repo({"tests/test_app.py": PYTHON_TEST})
+    repo.run_pytest("--lumyn-vectors", cwd="tests").assert_outcomes(passed=PASSING + 1)
+
+
+def test_vectors_below_the_working_directory_run_once(repo: Repo) -> None:
+    """Both the working directory and the root lead to them."""
+    run = repo.run_pytest("--lumyn-vectors", "--collect-only", "-q")
+    assert PASSING == len([line for line in run.lines if "::" in line])
+
+
+@pytest.mark.parametrize("path", ["vectors/shop", "vectors", "vectors/shop/refund.yml"])
+def test_a_path_on_the_command_line_runs_what_it_names(make_repo: MakeRepo, path: str) -> None:
+    repo = make_repo({"tests/test_app.py": PYTHON_TEST, "vectors/other.yml": VECTORS})
+    expected = 2 * PASSING if path == "vectors" else PASSING
+    repo.run_pytest("--lumyn-vectors", path).assert_outcomes(passed=expected)
+
+
+def test_the_flag_swallows_no_path(make_repo: MakeRepo) -> None:
+    """`tests` after the flag is a path to collect, not the flag's value."""
+    repo = make_repo({"tests/test_app.py": PYTHON_TEST, "tests/refund.lumyn.yml": VECTORS})
+    repo.run_pytest("--lumyn-vectors", "tests").assert_outcomes(passed=PASSING + 1)
+
+
+def test_scenario_files_are_found_anywhere(make_repo: MakeRepo) -> None:
+    repo = make_repo({"team/flows/refund.lumyn.yaml": VECTORS, "vectors/shop/refund.yml": None})
+    repo.run_pytest("--lumyn-vectors").assert_outcomes(passed=PASSING)
+
+
+def test_other_data_files_are_not_vectors(make_repo: MakeRepo) -> None:
+    """A YAML file outside the roots belongs to somebody else, and `_` marks support files inside."""
+    repo = make_repo(
+        {
+            "tests/test_settings.yaml": "retries: 3\n",
+            "vectors/_notes.yml": "anything: goes\n",
+            "vectors/README.md": "# Vectors\n",
+        }
+    )
+    repo.run_pytest("--lumyn-vectors").assert_outcomes(passed=PASSING)
+
+
+def test_a_topic_named_build_is_collected(make_repo: MakeRepo) -> None:
+    """pytest skips folders of that name by default; a topic must not vanish for its name."""
+    repo = make_repo({"vectors/build/refund.yml": VECTORS})
+    repo.run_pytest("--lumyn-vectors").assert_outcomes(passed=2 * PASSING)
+    repo.run_pytest("--lumyn-vectors", "--ignore=vectors/build").assert_outcomes(passed=PASSING)
+
+
+@pytest.mark.parametrize("root", ["dist", ".golden", ".hidden/vectors"])
+def test_a_root_pytest_would_not_visit_is_visited(make_repo: MakeRepo, root: str) -> None:
+    repo = make_repo({f"{root}/a.yml": VECTORS, "tests/test_app.py": PYTHON_TEST})
+    repo.run_pytest("--lumyn-vectors", f"--lumyn-path={root}").assert_outcomes(passed=PASSING + 1)
+
+
+def test_roots_may_lie_in_one_another(make_repo: MakeRepo) -> None:
+    """pytest 8 leaves tests out where one argument lies in another."""
+    repo = make_repo({"pytest.ini": "[pytest]\ntestpaths = tests\n", "tests/test_app.py": PYTHON_TEST})
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-path=vectors/shop", "--lumyn-path=vectors")
+    run.assert_outcomes(passed=PASSING + 1)
+    repo.write("pytest.ini", "[pytest]\ntestpaths = tests vectors\n")
+    repo.run_pytest("--lumyn-vectors").assert_outcomes(passed=PASSING + 1)
+
+
+def test_roots_of_the_ini_file_replace_the_default(make_repo: MakeRepo) -> None:
+    repo = make_repo(
+        {
+            "pytest.ini": "[pytest]\nlumyn_vectors = true\nlumyn_paths = golden more/*\n",
+            "golden/a.yml": VECTORS,
+            "more/one/b.yml": VECTORS,
+            "more/two/c.yml": VECTORS,
+        }
+    )
+    run = repo.run_pytest("--collect-only", "-q")
+    files = {line.partition("::")[0] for line in run.lines if "::" in line}
+    assert {"golden/a.yml", "more/one/b.yml", "more/two/c.yml"} == files
+
+
+def test_roots_of_the_command_line_replace_those_of_the_ini_file(make_repo: MakeRepo) -> None:
+    repo = make_repo({"pytest.ini": "[pytest]\ntestpaths = tests\nlumyn_paths = vectors\n", "other/a.yml": VECTORS})
+    repo.write("tests/test_app.py", PYTHON_TEST)
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-path=other", "--collect-only", "-q")
+    files = {line.partition("::")[0] for line in run.lines if "::" in line}
+    assert {"other/a.yml", "tests/test_app.py"} == files
+
+
+def test_a_root_outside_the_rootdir_is_red(make_repo: MakeRepo) -> None:
+    """Policies are named relative to the rootdir, and nothing outside is read."""
+    repo = make_repo({"app/pytest.ini": "[pytest]\n", "pytest.ini": None, "app/tests/test_app.py": PYTHON_TEST})
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-path=../vectors", cwd="app")
+    assert 4 == run.exit_code
+    run.match("ERROR: lumyn: --lumyn-path: ../vectors lies outside the rootdir *")
+
+
+def test_no_vector_file_is_red_although_other_tests_pass(make_repo: MakeRepo) -> None:
+    """Exit code 0 would be a green gate without a vector, and 5 is masked in many builds."""
+    run = make_repo(NO_VECTORS).run_pytest("--lumyn-vectors")
+    assert 4 == run.exit_code
+    run.match(
+        "ERROR: lumyn: no vector file found under `vectors` (*.yaml, *.yml, *.json) or named `*.lumyn.yaml`*; "
+        "use --lumyn-allow-empty to accept that"
+    )
+
+
+def test_an_empty_folder_is_red(make_repo: MakeRepo) -> None:
+    repo = make_repo(NO_VECTORS)
+    repo.write("vectors/_defaults.yaml", "{}\n")
+    assert 4 == repo.run_pytest("--lumyn-vectors").exit_code
+
+
+def test_an_empty_folder_may_be_allowed(make_repo: MakeRepo) -> None:
+    make_repo(NO_VECTORS).run_pytest("--lumyn-vectors", "--lumyn-allow-empty").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("allowed", [(), ("--lumyn-allow-empty",)])
+def test_a_misspelt_folder_is_red(make_repo: MakeRepo, allowed: tuple[str, ...]) -> None:
+    """On the command line and in the ini file, and whatever else is found or allowed."""
+    repo = make_repo({"pytest.ini": "[pytest]\nlumyn_paths = vectors vectorz\n"})
+    run = repo.run_pytest("--lumyn-vectors", *allowed)
+    assert 4 == run.exit_code
+    run.match("ERROR: lumyn: ini lumyn_paths: no such file or directory: vectorz")
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-path=vectros", *allowed)
+    assert 4 == run.exit_code
+    run.match("ERROR: lumyn: --lumyn-path: no such file or directory: vectros")
+
+
+def test_each_folder_named_must_hold_a_vector(make_repo: MakeRepo) -> None:
+    """One full folder does not excuse an empty one."""
+    repo = make_repo({"scenarios/README.md": "later\n", "pytest.ini": "[pytest]\nlumyn_paths = vectors scenarios\n"})
+    run = repo.run_pytest("--lumyn-vectors")
+    assert 4 == run.exit_code
+    run.match("ERROR: lumyn: no vector file found under `scenarios`; use --lumyn-allow-empty to accept that")
+
+
+def test_each_pattern_named_must_match_a_file(make_repo: MakeRepo) -> None:
+    repo = make_repo({"pytest.ini": "[pytest]\nlumyn_patterns = *.flow.yml\n"})
+    run = repo.run_pytest("--lumyn-vectors")
+    assert 4 == run.exit_code
+    run.match("ERROR: lumyn: no vector file found under `*.flow.yml`; *")
+    repo.write("tests/a.flow.yml", VECTORS)
+    repo.run_pytest("--lumyn-vectors").assert_outcomes(passed=2 * PASSING)
+
+
+def test_a_path_on_the_command_line_that_holds_no_vector_is_red(make_repo: MakeRepo) -> None:
+    """`pytest --lumyn-vectors tests` asks for vectors where there are none."""
+    run = make_repo({"tests/test_app.py": PYTHON_TEST}).run_pytest("--lumyn-vectors", "tests")
+    assert 4 == run.exit_code
+    run.match("ERROR: lumyn: no vector file found at the paths given: *")
+
+
+def test_a_vector_file_beside_what_was_asked_for_does_not_count(make_repo: MakeRepo) -> None:
+    """pytest visits the neighbours of a path too; they are not run."""
+    repo = make_repo({"tests/test_app.py": PYTHON_TEST, "tests/refund.lumyn.yml": VECTORS})
+    assert 4 == repo.run_pytest("--lumyn-vectors", "tests/test_app.py").exit_code
+
+
+def test_vectors_of_the_ini_file_do_not_stand_in_the_way_of_one_python_test(make_repo: MakeRepo) -> None:
+    """The command line did not ask for vectors, it selects."""
+    ini = "[pytest]\nlumyn_vectors = true\nlumyn_min_vectors = 5\n"
+    repo = make_repo({"pytest.ini": ini, "tests/test_app.py": PYTHON_TEST})
+    repo.run_pytest("tests/test_app.py::test_python").assert_outcomes(passed=1)
+
+
+def test_fewer_vectors_than_the_least_number_are_red(make_repo: MakeRepo) -> None:
+    repo = make_repo({"pytest.ini": f"[pytest]\nlumyn_min_vectors = {PASSING + 1}\n"})
+    run = repo.run_pytest("--lumyn-vectors")
+    assert 4 == run.exit_code
+    run.match("ERROR: lumyn: 5 vectors found, at least 6 are due (ini lumyn_min_vectors)")
+    repo.write("vectors/more.yml", VECTORS)
+    repo.run_pytest("--lumyn-vectors").assert_outcomes(passed=2 * PASSING)
+
+
+def test_a_least_number_that_is_none_is_a_usage_error(make_repo: MakeRepo) -> None:
+    run = make_repo({"pytest.ini": "[pytest]\nlumyn_min_vectors = many\n"}).run_pytest("--lumyn-vectors")
+    assert 4 == run.exit_code
+    run.match("ERROR: *invalid literal for int() with base 10: 'many'")
+
+
+def test_filters_that_leave_nothing_are_no_false_alarm(make_repo: MakeRepo) -> None:
+    """Nothing selected is pytest's exit code 5, not a missing folder."""
+    repo = make_repo({"pytest.ini": f"[pytest]\nlumyn_min_vectors = {PASSING}\n", "tests/test_app.py": PYTHON_TEST})
+    assert 5 == repo.run_pytest("--lumyn-vectors", "-k", "nothing_is_called_that").exit_code
+    repo.run_pytest("--lumyn-vectors", "-k", "test_python").assert_outcomes(passed=1, deselected=PASSING)
+
+
+def test_last_failed_that_leaves_whole_files_out_is_no_false_alarm(make_repo: MakeRepo) -> None:
+    """Under `--lf` pytest does not read files without a failure."""
+    failing = "def test_python():\n    assert 0\n"
+    repo = make_repo({"pytest.ini": f"[pytest]\nlumyn_min_vectors = {PASSING}\n", "tests/test_app.py": failing})
+    repo.run_pytest("--lumyn-vectors").assert_outcomes(passed=PASSING, failed=1)
+    repo.run_pytest("--lumyn-vectors", "--lf").assert_outcomes(failed=1)
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_workers_report_that_nothing_was_found(make_repo: MakeRepo, allowed: bool) -> None:
+    """Workers collect, the controller judges."""
+    pytest.importorskip("xdist")
+    options = ("--lumyn-vectors", "-n1", "-p", "xdist", *(["--lumyn-allow-empty"] if allowed else []))
+    run = make_repo(NO_VECTORS).run_pytest(*options, own_process=True)
+    assert (0 if allowed else 4) == run.exit_code
+    run.assert_outcomes(passed=1)
+    if not allowed:
+        run.match("ERROR: lumyn: no vector file found under `vectors`*")
+
+
+def test_workers_count_vectors(make_repo: MakeRepo) -> None:
+    pytest.importorskip("xdist")
+    repo = make_repo({"pytest.ini": f"[pytest]\nlumyn_min_vectors = {PASSING + 1}\n"})
+    run = repo.run_pytest("--lumyn-vectors", "-n1", "-p", "xdist", own_process=True)
+    assert 4 == run.exit_code
+    run.match("ERROR: lumyn: 5 vectors found, at least 6 are due (ini lumyn_min_vectors)")
