@@ -26,6 +26,7 @@ mode = "advisory"
 
 [redaction]
 profile = "strict"
+remove = ["/subject/ip", "/context/inline/card"]
 
 [limits]
 request_bytes = 4096
@@ -73,6 +74,7 @@ def test_a_file_sets_every_key_and_its_relative_paths_start_from_its_folder(tmp_
     )
     assert Mode.ADVISORY is config.policy.mode
     assert ("strict", 4096) == (config.redaction.profile, config.limits.request_bytes)
+    assert ("/subject/ip", "/context/inline/card") == config.redaction.remove
 
 
 def test_an_argument_goes_before_the_environment_before_the_file_before_the_default(tmp_path: Path) -> None:
@@ -101,6 +103,7 @@ def test_every_key_has_a_variable_that_is_read(tmp_path: Path) -> None:
         "policy.path": "/p.yml",
         "policy.mode": "advisory",
         "redaction.profile": "off",
+        "redaction.remove": '["/trace"]',
         "limits.request_bytes": "10",
     }
     config = load(tmp_path, environ={variable_for(key): value for key, value in values.items()})
@@ -108,6 +111,7 @@ def test_every_key_has_a_variable_that_is_read(tmp_path: Path) -> None:
     assert ("sqlite:////elsewhere.db", 0.5, "abc") == (config.store.url, config.store.busy_timeout_s, config.store.id)
     assert (Path("/p.yml"), Mode.ADVISORY) == (config.policy.path, config.policy.mode)
     assert ("off", 10) == (config.redaction.profile, config.limits.request_bytes)
+    assert ("/trace",) == config.redaction.remove
 
 
 def test_a_path_from_the_environment_starts_from_the_start_folder(tmp_path: Path) -> None:
@@ -230,6 +234,17 @@ def test_a_variable_that_is_set_but_blank_is_an_error(tmp_path: Path, name: str,
 def test_a_number_from_the_environment_is_a_plain_decimal_in_range(tmp_path: Path, name: str, value: str) -> None:
     """cfg-005."""
     assert ["VALUE_INVALID"] == codes(tmp_path, environ={name: value})
+
+
+@pytest.mark.parametrize("value", ["/subject/ip", "[1]", '"/subject/ip"', "{}", "[", '["/a"] x'])
+def test_pointers_in_the_environment_are_a_json_list_of_texts(tmp_path: Path, value: str) -> None:
+    """A list that could be read in two ways would keep what it was meant to remove."""
+    assert ["VALUE_INVALID"] == codes(tmp_path, environ={"LUMYN_REDACTION_REMOVE": value})
+
+
+@pytest.mark.parametrize("value", ['"/subject/ip"', "[1]", '[["/subject/ip"]]', "true"])
+def test_pointers_in_the_file_are_a_list_of_texts(tmp_path: Path, value: str) -> None:
+    assert ["VALUE_INVALID"] == codes(tmp_path, f"[redaction]\nremove = {value}\n")
 
 
 @pytest.mark.parametrize("value", ["-1", "nan", "inf", '"5s"', '"5"', "true", "61.0", "[]"])
