@@ -24,6 +24,8 @@ from lumyn.digest import canonical_text, freeze, sha256_text
 from lumyn.store.base import StoredDecision
 
 BATCH = 250
+WARM_UP = 6
+"""Batches before the timed ones: enough for the log to have reached its full size and begun anew."""
 
 
 class NoStore:
@@ -76,7 +78,7 @@ def durable(synchronous: str, rounds: int, folder: Path) -> bool:
     its share of that. A `request_id` adds a row of its own, the idempotency key, so both are timed and the goal is
     for the record alone: the same bytes as the floor writes.
     """
-    keyed = requests((rounds + 2) * BATCH)
+    keyed = requests((rounds + WARM_UP) * BATCH)
     plain = [{name: value for name, value in request.items() if name != "request_id"} for request in keyed]
     policy = load_policy(SUPPORT_POLICY)
     connection = floor(folder / f"floor-{synchronous}.db", synchronous)
@@ -85,27 +87,30 @@ def durable(synchronous: str, rounds: int, folder: Path) -> bool:
         Gate.open(policy=policy, store=folder / f"{synchronous}.db", create=True, synchronous=synchronous) as gate,
         Gate.open(policy=policy, store=folder / f"{synchronous}-k.db", create=True, synchronous=synchronous) as second,
     ):
-        rows = [gate.decide(request).to_json() for request in plain[: 2 * BATCH]]
-        for request in keyed[: 2 * BATCH]:
-            second.decide(request)
+        records: list[str] = []
 
         def insert(number: int) -> None:
-            for place in range(BATCH):
+            for place in range(number * BATCH, (number + 1) * BATCH):
                 connection.execute("BEGIN IMMEDIATE")
-                values = (ids.new(number * BATCH + place), rows[place])
+                values = (ids.new(place), records[place % len(records)])
                 connection.execute("INSERT INTO records VALUES (?, ?)", values)
                 connection.execute("COMMIT")
 
         def decide(number: int) -> None:
-            for place in range((number + 2) * BATCH, (number + 3) * BATCH):
+            for place in range(number * BATCH, (number + 1) * BATCH):
                 gate.decide(plain[place])
 
         def decide_keyed(number: int) -> None:
-            for place in range((number + 2) * BATCH, (number + 3) * BATCH):
+            for place in range(number * BATCH, (number + 1) * BATCH):
                 second.decide(keyed[place])
 
+        records += [gate.decide(request).to_json() for request in plain[:BATCH]]
+        for number in range(WARM_UP):
+            insert(number)
+            decide(number)
+            decide_keyed(number)
         contenders = {"bare insert": insert, "decide": decide, "decide with request_id": decide_keyed}
-        times = interleaved(contenders, rounds=rounds)
+        times = interleaved(contenders, rounds=rounds, start=WARM_UP)
     print(f"synchronous={synchronous}, medians of {rounds} batches of {BATCH}:")
     for name, seconds in times.items():
         paired = statistics.median(b / a for a, b in zip(times["bare insert"], seconds, strict=True))

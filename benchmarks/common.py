@@ -64,23 +64,28 @@ def requests(count: int) -> list[dict[str, Any]]:
 
 
 def interleaved(
-    contenders: Mapping[str, Callable[[int], object]], *, rounds: int, clock: Callable[[], float] = time.perf_counter
+    contenders: Mapping[str, Callable[[int], object]],
+    *,
+    rounds: int,
+    start: int = 0,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
     """
     Time each contender once a round, in turn.
 
     Args:
         contenders: Name -> callable that takes the number of the round.
+        start: Number of the first round.
 
     Returns:
         Name -> seconds of each round.
     """
     times: dict[str, list[float]] = {name: [] for name in contenders}
-    for number in range(rounds):
+    for number in range(start, start + rounds):
         for name, run in contenders.items():
-            start = clock()
+            began = clock()
             run(number)
-            times[name].append(clock() - start)
+            times[name].append(clock() - began)
     return times
 
 
