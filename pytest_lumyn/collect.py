@@ -254,12 +254,27 @@ def judge(settings: Settings, tally: Tally) -> str | None:
         unmatched = _unmatched(settings, tally.files)
         if unmatched:
             return f"lumyn: no vector file found under {_listed(unmatched)}; {_ACCEPT}"
+    dangling = _dangling(settings)
+    if dangling:
+        return f"lumyn: links to vector files that are not there: {_listed(dangling)}; mend or delete them"
     count = sum(tally.vectors.values())
     if tally.complete and count < settings.min_vectors:
         return f"lumyn: {count} vectors found, at least {settings.min_vectors} are due (ini lumyn_min_vectors)"
     if tally.unused:
         return "\n".join(["lumyn: shared fixtures that no vector uses", *tally.unused])
     return None
+
+
+def _dangling(settings: Settings) -> list[str]:
+    """Return the links below the roots that lead nowhere; pytest passes them by, and their vectors with them."""
+    found = (
+        Path(folder, name)
+        for root in settings.roots
+        for folder, _, names in os.walk(root.path)
+        for name in names
+        if name.endswith(SUFFIXES) and not is_support(name)
+    )
+    return sorted(display_name(path, settings.base) for path in found if not path.exists())
 
 
 _ACCEPT = "use --lumyn-allow-empty to accept that"

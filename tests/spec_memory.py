@@ -21,12 +21,13 @@ Token = tuple[str, Any]
 
 
 def live(items: Sequence[MemoryItem]) -> list[MemoryItem]:
-    """Items that count: not taken back by a later one, and the newest of what is left of their decision."""
+    """Items that count: not taken back by a later one, and the gravest, then newest, of what is left of a decision."""
     told = [item for item in items if item.retracts is None]
     back = {item.retracts: item.seq for item in items if item.retracts is not None}
     kept = [item for item in told if back.get(item.memory_id, -1) < item.seq]
-    newest = {item.source_decision_id: item for item in kept}
-    return [item for item in kept if item.source_decision_id is None or newest[item.source_decision_id] is item]
+    gravity = ("success", "near_miss", "failure")
+    chosen = {item.source_decision_id: item for item in sorted(kept, key=lambda item: gravity.index(item.label))}
+    return [item for item in kept if item.source_decision_id is None or chosen[item.source_decision_id] is item]
 
 
 def tokens(policy: Policy, features: Mapping[str, Any]) -> set[Token]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lumyn.core.records import DecisionRecord, permits
     from lumyn.core.replay import Replay
     from lumyn.discovery import decide
-    from lumyn.engine.redaction import RedactionProfile
+    from lumyn.engine.redaction import RedactionPolicy, RedactionProfile
     from lumyn.errors import (
         AuthError,
         IdempotencyConflictError,
@@ -52,7 +52,7 @@ _HOMES = {
     "lumyn.core.records": ("DecisionRecord", "permits"),
     "lumyn.core.replay": ("Replay",),
     "lumyn.discovery": ("decide",),
-    "lumyn.engine.redaction": ("RedactionProfile",),
+    "lumyn.engine.redaction": ("RedactionPolicy", "RedactionProfile"),
     "lumyn.errors": (
         "AuthError",
         "IdempotencyConflictError",
@@ -99,6 +99,7 @@ __all__ = [
     "Policy",
     "Problem",
     "Query",
+    "RedactionPolicy",
     "RedactionProfile",
     "Replay",
     "SeededIds",

@@ -56,7 +56,9 @@ def open_configured(
 ) -> Gate:
     """Open the gate that `config` describes; errors as for `open_gate`."""
     from lumyn.core.decide import Gate
+    from lumyn.engine.redaction import RedactionPolicy, RedactionProfile
 
+    profile = RedactionProfile(config.redaction.profile)
     return Gate.open(
         policy=policy_path(config),
         store=config.store.url,
@@ -64,7 +66,7 @@ def open_configured(
         mode=config.policy.mode,
         clock=clock,
         ids=ids,
-        redaction=config.redaction.profile,
+        redaction=RedactionPolicy(profile=profile, remove=config.redaction.remove),
         busy_timeout_s=config.store.busy_timeout_s,
         synchronous=config.store.synchronous,
         store_id=config.store.id,

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 __all__ = [
     "AuthError",
@@ -41,6 +42,8 @@ __all__ = [
     "StoreIntegrityError",
     "StoreUnavailableError",
 ]
+
+_SHOWN_CHARACTERS: Final = 200
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -75,7 +78,7 @@ class Problem:
     hint: str | None = None
 
     def __str__(self) -> str:
-        where = str(self.span) if self.span else self.pointer
+        where = str(self.span) if self.span else _shown(self.pointer)
         text = f"{where}: {self.message}" if where else self.message
         text = f"{text} [{self.code}]"
         return f"{text}; {self.hint}" if self.hint else text
@@ -217,6 +220,12 @@ class InstallationError(LumynError):
     """Files that ship with Lumyn are missing or an optional dependency is not installed."""
 
     reason_code = "INSTALLATION_BROKEN"
+
+
+def _shown(pointer: str) -> str:
+    """Return a pointer as one line of bounded length: the names in it are whatever a caller made them."""
+    short = pointer if len(pointer) <= _SHOWN_CHARACTERS else f"{pointer[:_SHOWN_CHARACTERS]}..."
+    return short if short.isprintable() else short.encode("unicode_escape").decode("ascii")
 
 
 def _position(problem: Problem) -> tuple[str, int, int, str, str]:

@@ -147,7 +147,7 @@ class MemoryItem:
             policy compares). Tokens are derived from them under the policy in force when a decision is made.
         leaf: 32-byte leaf hash of the stored item; the memory snapshot is a running hash over these.
         source_decision_id: The decision that was labelled, if there was one. Of several items from one decision
-            only the newest counts.
+            only the gravest counts, the newest of equals.
         retracts: The `memory_id` this item takes back; such an item carries no experience of its own.
     """
 

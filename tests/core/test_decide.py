@@ -7,6 +7,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ Refund = Callable[..., dict[str, Any]]
 
 def rows(path: Path, table: str = "decisions") -> int:
     """Count rows through a connection of our own."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
@@ -48,7 +49,7 @@ def test_small_low_risk_refund_is_trusted(gate: Gate, refund: Refund) -> None:
 def test_record_is_in_the_store_when_it_is_returned(gate: Gate, refund: Refund, store_path: Path) -> None:
     """Another connection reads exactly the bytes that the caller was given."""
     record = gate.decide(refund())
-    with sqlite3.connect(store_path) as connection:
+    with closing(sqlite3.connect(store_path, isolation_level=None)) as connection:
         stored = connection.execute("SELECT record FROM decisions WHERE decision_id = ?", (record.decision_id,))
         assert record.to_json() == stored.fetchone()[0]
 
@@ -309,13 +310,22 @@ def test_label_does_not_cross_tenants_or_actions(gate: Gate, refund: Refund) -> 
 
 
 def test_success_label_never_loosens(gate: Gate, refund: Refund) -> None:
-    """A success is shown and changes nothing; the newest label of one decision counts."""
+    """A success is shown and changes nothing; the gravest label of one decision counts."""
     first = gate.decide(refund())
     gate.label(first.decision_id, "success")
     trusted = gate.decide(refund(request_id="r2"))
     assert (Verdict.TRUST, 0, "success") == (trusted.verdict, trusted.failure_similarity, trusted.top_k[0].label)
     gate.label(trusted.decision_id, "failure")
+    gate.label(trusted.decision_id, "success")
     assert Verdict.ESCALATE is gate.decide(refund(request_id="r3")).verdict
+
+
+def test_unknown_label_is_refused_with_a_code(gate: Gate, refund: Refund) -> None:
+    """A misspelt label is an error that says what to write, and nothing is learnt from it."""
+    record = gate.decide(refund())
+    with pytest.raises(InvalidRequestError) as caught:
+        gate.label(record.decision_id, "Failure")
+    assert ["LABEL_UNKNOWN"] == [problem.code for problem in caught.value.problems]
 
 
 def test_label_of_another_process_is_seen_by_the_next_decision(gate: Gate, refund: Refund, store_path: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def damage_header(path: Path) -> None:
 
 
 def set_pragma(path: Path, pragma: str) -> None:
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -182,7 +183,7 @@ def test_damaged_memory_row_abstains(policy: Policy, store_path: Path, refund: R
     make_store(policy, store_path)
     with Gate.open(policy=policy, store=store_path) as gate:
         gate.label(gate.decide(refund()).decision_id, "failure")
-    with sqlite3.connect(store_path) as connection:
+    with closing(sqlite3.connect(store_path, isolation_level=None)) as connection:
         connection.execute("DROP TRIGGER memory_no_update")
         connection.execute("UPDATE memory_items SET body = '{'")
     with Gate.open(policy=policy, store=store_path) as gate:
@@ -194,7 +195,7 @@ def test_damaged_record_behind_a_used_request_id_abstains(policy: Policy, store_
     make_store(policy, store_path)
     with Gate.open(policy=policy, store=store_path) as gate:
         gate.decide(refund())
-    with sqlite3.connect(store_path) as connection:
+    with closing(sqlite3.connect(store_path, isolation_level=None)) as connection:
         connection.execute("DROP TRIGGER decisions_no_update")
         connection.execute("UPDATE decisions SET record = 'x'")
     with Gate.open(policy=policy, store=store_path) as gate:

@@ -258,3 +258,17 @@ def test_json_is_yaml(value: object) -> None:
     """A JSON text read as YAML is the same value: JSON's quoting decides what is text."""
     text = json.dumps(value, ensure_ascii=False)
     assert repr(load(text.encode(), file="x.json").value) == repr(read(text))
+
+
+@pytest.mark.parametrize("text", ["[a:, b]", "[a:]", "{a:, b: 1}", "{a:}", "{ x: [http://a.b/c:] }"])
+def test_colon_at_the_end_inside_brackets_must_be_quoted(text: str) -> None:
+    """YAML 1.2 reads the beginning of a mapping there, the library a text."""
+    with pytest.raises(InvalidDocumentError) as caught:
+        load_yaml(text.encode(), file="a.yml")
+    assert ["YAML_AMBIGUOUS_SCALAR"] == [problem.code for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("text", ["a:", "- a:", "x: 'a:'", '["a:"]', "a: { b: }", "a: http://a.b/c"])
+def test_colon_is_an_indicator_or_inside_a_text(text: str) -> None:
+    """What every YAML reads alike is accepted."""
+    assert load_yaml(text.encode(), file="a.yml").value

@@ -59,6 +59,7 @@ y Y n N yes Yes YES no No NO on On ON off Off OFF True TRUE False FALSE Null NUL
 .inf -.inf +.Inf .INF .nan .NaN .NAN
 12:30 12:30:00 -1:30 1:30.5 190:20:30 00:30
 2026-01-01 2026-1-1 2026-01-15T12:00:00Z 2026-01-15t12:00:00.5+01:00
+a: http://a.b/c: :: :
 """
 
 

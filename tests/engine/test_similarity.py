@@ -176,13 +176,15 @@ def test_the_failure_score_is_over_all_items_not_the_listed_ones():
 
 
 def test_corrections_and_retractions():
-    """Of one decision the newest label counts; a retraction takes an item back and brings the one before it back."""
+    """Of one decision the gravest label counts, the newest of equals; only a retraction takes one back."""
     one = {"source_decision_id": "D1"}
-    assert "0" == score(FULL, ("failure", FULL, one), ("success", FULL, one))
+    assert "1" == score(FULL, ("failure", FULL, one), ("success", FULL, one))
     assert "1" == score(FULL, ("success", FULL, one), ("failure", FULL, one))
+    assert "0.5" == score(FULL, ("near_miss", FULL, one), ("success", FULL, one))
     assert "0" == score(FULL, ("failure", FULL), ("failure", FULL, {"retracts": "M0"}))
-    back = [("failure", FULL, one), ("success", FULL, one), ("success", FULL, {"retracts": "M1"})]
-    assert "1" == score(FULL, *back)
+    back = [("failure", FULL, one), ("success", FULL, one), ("success", FULL, {"retracts": "M0"})]
+    assert "0" == score(FULL, *back)
+    assert "1" == score(FULL, *back[:2], ("success", FULL, {"retracts": "M1"}))
     assert "1" == score(FULL, ("failure", FULL, {"retracts": "M1"}), ("failure", FULL))
 
 

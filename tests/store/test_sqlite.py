@@ -6,6 +6,7 @@ import json
 import sqlite3
 import stat
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,10 @@ def test_rows_cannot_be_changed_or_deleted(store: Store, path: Path, table: str,
         transaction.append_memory(item())
     column = {"idempotency_keys": "request_id", "meta": "value"}.get(table, "leaf")
     sql = statement.format(table=table).replace("rowid", column)
-    with sqlite3.connect(path) as other, pytest.raises(sqlite3.IntegrityError, match="append-only"):
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+        pytest.raises(sqlite3.IntegrityError, match="append-only"),
+    ):
         other.execute(sql)
 
 
@@ -138,7 +142,7 @@ def test_chain_binds_every_row_to_its_predecessor(store: Store, path: Path) -> N
         "event": ("decision_events", "body"),
         "memory": ("memory_items", "body"),
     }
-    with sqlite3.connect(path) as other:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
         rows = sorted(
             (seq, kind, body, leaf, chain)
             for kind, (table, column) in sources.items()

@@ -55,7 +55,7 @@ def test_places(suite_root: Root) -> None:
 
 def test_an_absent_value_says_so(suite_root: Root) -> None:
     """Null and nothing are not the same."""
-    (drift,) = drifts(suite_root, "record: { proof: { gt: 1 } }")
+    (drift,) = drifts(suite_root, "record: { links: { gt: 1 } }")
     assert (None, "absent") == (drift.actual, drift.message)
 
 

@@ -217,6 +217,16 @@ class TestScenarios:
         result = suite_root.run(text)
         assert "the verdict is TRUST, as in step `first`" == result.drifts[0].message
 
+    def test_a_step_that_raised_cannot_be_compared_with(self, suite_root: Root) -> None:
+        """It made no record."""
+        text = scenario(
+            decide("error: INVALID_REQUEST_SCHEMA", step_id="first", changes="action.amount.value: -1"),
+            decide("changed_from: { step: first, because: request }"),
+        )
+        result = suite_root.run(text)
+        assert ["changed_from"] == kinds(result)
+        assert "step `first` made no record" == result.drifts[0].message
+
     def test_seeded_memory_is_no_change(self, suite_root: Root) -> None:
         """What memory held from the start is there in both."""
         text = (

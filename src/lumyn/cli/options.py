@@ -9,9 +9,13 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-__all__ = ["DecisionId", "JsonFlag"]
+__all__ = ["DecisionId", "JsonFlag", "StoreOption"]
 
 JsonFlag: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 DecisionId: TypeAlias = Annotated[
     str, typer.Argument(metavar="ID", help="A decision id, the beginning of one, or @last.", show_default=False)
+]
+StoreOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--store", metavar="URL", help="This store, instead of the configured one.", show_default=False),
 ]

@@ -96,7 +96,9 @@ def _accept_any_text(stream: TextIO | None) -> None:
     """Let text that the stream's encoding lacks come out as escapes instead of as an exception."""
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
-        reconfigure(errors="backslashreplace")
+        # It writes out what is pending; a pipe that is closed is reported by what is written next.
+        with contextlib.suppress(OSError, ValueError):
+            reconfigure(errors="backslashreplace")
 
 
 def _silence_closed_pipe() -> None:

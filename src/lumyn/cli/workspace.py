@@ -15,8 +15,9 @@ from lumyn.errors import NotFoundError
 
 if TYPE_CHECKING:
     from lumyn.core.decide import Gate
+    from lumyn.store.journal import InspectableStore
 
-__all__ = ["DEMO_CONFIG", "LAST", "find_config", "open_workspace", "resolve_id"]
+__all__ = ["DEMO_CONFIG", "LAST", "find_config", "open_store_only", "open_workspace", "resolve_id"]
 
 LAST: Final = "@last"
 WORKSPACE_FOLDER: Final = ".lumyn"
@@ -64,6 +65,23 @@ def open_workspace(config_file: Path | None) -> Gate:
     return gate
 
 
+def open_store_only(config_file: Path | None, url: str | None) -> tuple[InspectableStore, str | None]:
+    """
+    Return the store at `url`, or the configured one with the identity it must have; no policy is needed.
+
+    Nothing is opened before it is used, and nothing is created.
+
+    Raises:
+        InvalidConfigError: The configuration is not usable, or the URL is not.
+    """
+    from lumyn.store import open_store
+
+    if url is not None:
+        return open_store(url), None
+    config = find_config(config_file, demo=True).store
+    return open_store(config.url, busy_timeout_s=config.busy_timeout_s), config.id
+
+
 def resolve_id(gate: Gate, text: str) -> str:
     """
     Return the decision that `text` means: a whole id, the beginning of exactly one, or `@last`.
@@ -85,4 +103,4 @@ def resolve_id(gate: Gate, text: str) -> str:
         shown = ", ".join(found[:_SHOWN_CANDIDATES]) + (", ..." if len(found) > _SHOWN_CANDIDATES else "")
         raise NotFoundError(f"`{text}` is the beginning of several ids: {shown}", hint="give more of it")
     hint = "`lumyn show` lists recent decisions" if len(wanted) <= _ULID_CHARS else "an id has 26 characters"
-    raise NotFoundError(f"there is no decision `{text[:64]}`", hint=hint)
+    raise NotFoundError(f"there is no decision `{text[:64]}`", reason_code="DECISION_NOT_FOUND", hint=hint)

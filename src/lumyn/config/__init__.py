@@ -72,9 +72,16 @@ class PolicyConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedactionConfig:
-    """Section `redaction`: the name of the profile that decides what of a request is stored."""
+    """
+    Section `redaction`: what of a request is not stored.
+
+    Attributes:
+        profile: Name of the profile.
+        remove: JSON Pointers to what is removed beyond the profile; whether they can be is not checked here.
+    """
 
     profile: str
+    remove: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,7 +337,10 @@ def _config(file: Path | None, folder: Path, values: Mapping[str, object], origi
             id=value("store.id", str),
         ),
         policy=PolicyConfig(path=value("policy.path", Path), mode=value("policy.mode", Mode)),
-        redaction=RedactionConfig(profile=needed("redaction.profile", str)),
+        redaction=RedactionConfig(
+            profile=needed("redaction.profile", str),
+            remove=needed("redaction.remove", tuple),
+        ),
         limits=LimitsConfig(request_bytes=needed("limits.request_bytes", int)),
         origins=origins,
     )

@@ -13,8 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from lumyn.documents import join_pointer
-from lumyn.errors import Problem, Span
+from lumyn.documents import join_pointer, parse_json
+from lumyn.errors import InvalidConfigError, Problem, Span
 from lumyn.model import Mode
 
 SYNCHRONOUS: Final = ("FULL", "NORMAL")
@@ -142,6 +142,19 @@ def _busy_timeout(raw: Raw) -> float:
     return seconds
 
 
+def _pointers(raw: Raw) -> tuple[str, ...]:
+    value = raw.value
+    if raw.origin.source is Source.ENVIRONMENT and isinstance(value, str):
+        try:
+            value = parse_json(value, error=InvalidConfigError)
+        except InvalidConfigError:
+            value = None
+    texts = tuple(str(item) for item in value if isinstance(item, str)) if isinstance(value, (list, tuple)) else None
+    if texts is None or not isinstance(value, (list, tuple)) or len(texts) != len(value):
+        raise _RefusedError("must be a list of JSON Pointers", hint='write `["/subject/ip"]`, in the environment too')
+    return texts
+
+
 def _request_bytes(raw: Raw) -> int:
     requirement = "must be a whole number of bytes from 1 to 67108864"
     count = _number(raw, requirement)
@@ -158,5 +171,6 @@ CHECKS: Final[Mapping[str, Callable[[Raw], object]]] = {
     "policy.path": _path,
     "policy.mode": lambda raw: Mode(_one_of(raw, tuple(Mode), code="MODE_INVALID")),
     "redaction.profile": lambda raw: _one_of(raw, PROFILES),
+    "redaction.remove": _pointers,
     "limits.request_bytes": _request_bytes,
 }

@@ -9,6 +9,7 @@ import hashlib
 import os
 import threading
 import time
+import weakref
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
@@ -81,6 +82,7 @@ class UlidSource:
         self._last_ms = -1
         self._last_random = 0
         self._pid = os.getpid()
+        _SOURCES.add(self)
 
     def new(self, now_ms: int) -> str:
         """Return a fresh ULID, greater than the one before."""
@@ -96,8 +98,24 @@ class UlidSource:
                     self._last_random = self._random()
             return ulid(self._last_ms, self._last_random)
 
+    def renew_lock(self) -> None:
+        """Replace the lock in a forked child: a thread that held it stayed behind and would never release it."""
+        self._lock = threading.Lock()
+
     def _random(self) -> int:
         return int.from_bytes(os.urandom(10), "big")
+
+
+_SOURCES: Final[weakref.WeakSet[UlidSource]] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for source in list(_SOURCES):
+        source.renew_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class SeededIds:

@@ -24,7 +24,7 @@ from lumyn.core.replay import Replay, replay_decision
 from lumyn.core.requests import ParsedRequest, parse_request
 from lumyn.documents import Limits
 from lumyn.engine.evaluator import CompiledPolicy, compile_policy, trace
-from lumyn.engine.redaction import RedactionProfile
+from lumyn.engine.redaction import RedactionPolicy, RedactionProfile
 from lumyn.engine.trace import Trace
 from lumyn.errors import IdempotencyConflictError, InvalidConfigError, NotFoundError, Problem, StoreUnavailableError
 from lumyn.model import JsonObject, Label, MemoryItem, Mode, Verdict
@@ -55,9 +55,10 @@ class Gate:
         mode: Mode,
         clock: Clock,
         ids: IdSource,
-        redaction: RedactionProfile,
+        redaction: RedactionPolicy,
         limits: Limits,
     ) -> None:
+        redaction.check(policy)
         self._compiled: CompiledPolicy = compile_policy(policy)
         self._store = store
         self._mode = mode
@@ -78,7 +79,7 @@ class Gate:
         mode: Mode | str | None = None,
         clock: Clock | None = None,
         ids: IdSource | None = None,
-        redaction: RedactionProfile | str = RedactionProfile.DEFAULT,
+        redaction: RedactionPolicy | RedactionProfile | str = RedactionProfile.DEFAULT,
         busy_timeout_s: float = 2.0,
         synchronous: str = "FULL",
         store_id: str | None = None,
@@ -97,7 +98,8 @@ class Gate:
             mode: The operator's mode; the policy's own when None.
             clock: Where `created_at` comes from.
             ids: Where ids come from.
-            redaction: What of a request is kept: `off`, `default` or `strict`.
+            redaction: What of a request is kept: `off`, `default` or `strict`, or a `RedactionPolicy` that also names
+                what to remove.
             busy_timeout_s: Longest wait for another writer, in seconds, 0 to 60.
             synchronous: `FULL` (records survive power failure) or `NORMAL` (they survive a crash of the process).
             store_id: The identity the store must have; any when None.
@@ -112,7 +114,11 @@ class Gate:
 
             policy = load_policy(Path(policy))
         chosen_mode = policy.mode if mode is None else _member(Mode, mode, "MODE_INVALID", "mode")
-        profile = _member(RedactionProfile, redaction, "VALUE_INVALID", "redaction profile")
+        if not isinstance(redaction, RedactionPolicy):
+            profile = _member(RedactionProfile, redaction, "VALUE_INVALID", "redaction profile")
+            redaction = RedactionPolicy(profile=profile)
+        redaction.check(policy)  # before a store is created
+        opened: Store
         if isinstance(store, (str, Path)):
             opened = open_store(str(store), synchronous=synchronous, busy_timeout_s=busy_timeout_s, store_id=store_id)
         else:
@@ -125,7 +131,7 @@ class Gate:
             mode=chosen_mode,
             clock=clock or SystemClock(),
             ids=ids or UlidSource(),
-            redaction=profile,
+            redaction=redaction,
             limits=Limits(max_bytes=max_request_bytes),
         )
 
@@ -155,7 +161,12 @@ class Gate:
         return self._ids
 
     def with_policy(self, policy: Policy) -> Gate:
-        """Return a gate with another policy on the same store, clock and ids."""
+        """
+        Return a gate with another policy on the same store, clock and ids.
+
+        Raises:
+            InvalidConfigError: The redaction would remove what the policy reads.
+        """
         return Gate(
             policy=policy,
             store=self._store,
@@ -214,7 +225,8 @@ class Gate:
 
         Args:
             decision_id: A stored decision.
-            label: `failure`, `near_miss` or `success`. Of several labels for one decision the newest counts.
+            label: `failure`, `near_miss` or `success`. Of several labels for one decision the
+                gravest counts.
             note: Why, in a line; shown wherever the experience is.
             actor: Who says so.
 
@@ -224,9 +236,9 @@ class Gate:
         Raises:
             NotFoundError: No such decision.
             StoreUnavailableError: Nothing was written.
-            ValueError: The label is not known.
+            InvalidRequestError: The label is not known.
         """
-        return experience.label(self, decision_id, Label(label), note=note, actor=actor)
+        return experience.label(self, decision_id, experience.known_label(label), note=note, actor=actor)
 
     def seed(
         self,
@@ -242,9 +254,9 @@ class Gate:
         Raises:
             InvalidRequestError: The request breaks its contract.
             StoreUnavailableError: Nothing was written.
-            ValueError: The label is not known.
+            InvalidRequestError: The label is not known.
         """
-        return experience.seed(self, Label(label), request, summary=summary, memory_id=memory_id)
+        return experience.seed(self, experience.known_label(label), request, summary=summary, memory_id=memory_id)
 
     def append_event(
         self, decision_id: str, event_type: str, data: JsonObject | None = None, *, actor: str | None = None
@@ -332,7 +344,7 @@ class Gate:
     def parse(self, request: Mapping[str, object] | str | bytes) -> ParsedRequest:
         """Return the request checked against its schema and this gate. Raises `InvalidRequestError`."""
         return parse_request(
-            request, policy=self.policy, mode=self._mode, redaction=self._redaction, limits=self._limits
+            request, policy=self.policy, mode=self._mode, redaction=self._redaction.profile, limits=self._limits
         )
 
     def _append(self, transaction: Transaction, draft: Draft, record: DecisionRecord) -> None:

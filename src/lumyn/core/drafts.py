@@ -20,7 +20,7 @@ from lumyn.core.records import (
 )
 from lumyn.core.requests import ParsedRequest
 from lumyn.engine.evaluator import ActionPlan
-from lumyn.engine.redaction import Redacted, RedactionProfile, redact
+from lumyn.engine.redaction import Redacted, RedactionPolicy, RedactionProfile, redact
 from lumyn.errors import StoreUnavailableError
 from lumyn.model import Evaluation, MatchedRule, Mode, Similarity, Stage, Verdict
 from lumyn.policy.spec import Policy
@@ -60,13 +60,14 @@ class RecordWriter:
 
     Args:
         mode: The operator's mode; a request may have asked for a stricter one.
-        redaction: The operator's profile; a request may have asked for a stricter one.
+        redaction: The operator's profile and pointers; a request may have asked for a stricter profile.
     """
 
-    def __init__(self, policy: Policy, *, mode: Mode, redaction: RedactionProfile) -> None:
+    def __init__(self, policy: Policy, *, mode: Mode, redaction: RedactionPolicy) -> None:
         self._policy = policy
         self._mode = mode
         self._redaction = redaction
+        self._stricter = {profile.value: redaction.with_profile(profile) for profile in RedactionProfile}
         self._outcomes: dict[int, tuple[Evaluation, OutcomeText]] = {}
         self._refs = {
             each: PolicyRef(
@@ -123,9 +124,9 @@ class RecordWriter:
         request = parsed.request
         note = parsed.context.get("redaction")
         asked = note.get("profile") if isinstance(note, dict) else None
-        profile = self._redaction if asked is None else RedactionProfile(str(asked))
-        keys = self._policy.keys_for(request.action_type) if profile is RedactionProfile.STRICT else ()
+        redaction = self._redaction if asked is None else self._stricter[str(asked)]
+        keys = self._policy.keys_for(request.action_type) if redaction.profile is RedactionProfile.STRICT else ()
         document = request.document
         if parsed.context is not document["context"]:
             document = {**document, "context": parsed.context}
-        return redact(document, profile, keys_read=keys)
+        return redact(document, redaction, keys_read=keys)

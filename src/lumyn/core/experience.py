@@ -6,7 +6,8 @@ Each is one transaction: event and memory item are written together or not at al
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -14,18 +15,30 @@ from lumyn.core.clock import rfc3339
 from lumyn.core.records import record_from_json
 from lumyn.core.requests import request_from_document
 from lumyn.engine.normalize import derive_facts, features
-from lumyn.errors import InvalidRequestError, Problem
+from lumyn.errors import InvalidRequestError, Problem, StoreUnavailableError
 from lumyn.model import DecisionRequest, JsonObject, Label, MemoryItem
-from lumyn.store.base import Event
+from lumyn.store.base import Event, Store, Transaction
 
 if TYPE_CHECKING:
     from lumyn.core.decide import Gate
 
-__all__ = ["append_event", "label", "seed"]
+__all__ = ["append_event", "known_label", "label", "seed"]
 
 LABEL_EVENT: Final = "label"
 
 _EVENT_TYPE: Final = re.compile(r"[a-z][a-z0-9_.]{0,63}")
+
+
+def known_label(value: Label | str) -> Label:
+    """Return the label called `value`. Raises `InvalidRequestError`."""
+    try:
+        return Label(value)
+    except ValueError:
+        choices = ", ".join(f"`{each}`" for each in Label)
+        problem = Problem(
+            code="LABEL_UNKNOWN", message="the label is not known", pointer="/label", hint=f"use one of {choices}"
+        )
+        raise InvalidRequestError([problem]) from None
 
 
 def label(gate: Gate, decision_id: str, value: Label, *, note: str | None, actor: str | None) -> MemoryItem:
@@ -33,7 +46,7 @@ def label(gate: Gate, decision_id: str, value: Label, *, note: str | None, actor
     now_ms = gate.clock.now_ms()
     at = rfc3339(now_ms)
     memory_id, event_id = gate.ids.new(now_ms), gate.ids.new(now_ms)
-    with gate.store.write() as transaction:
+    with _writing(gate.store, lambda: _has_item(gate.store, item)) as transaction:
         stored = transaction.decision(decision_id)
         document = record_from_json(stored.record_json).to_dict()["request"]
         if not isinstance(document, dict):
@@ -70,7 +83,7 @@ def seed(
     now_ms = gate.clock.now_ms()
     new_id = memory_id or gate.ids.new(now_ms)
     item = _item(gate, parsed.request, value, summary, memory_id=new_id, at=rfc3339(now_ms), source=None)
-    with gate.store.write() as transaction:
+    with _writing(gate.store, lambda: _has_item(gate.store, item)) as transaction:
         item = transaction.append_memory(item)
     return item
 
@@ -97,10 +110,38 @@ def append_event(gate: Gate, decision_id: str, event_type: str, data: JsonObject
         data=data,
         actor=actor,
     )
-    with gate.store.write() as transaction:
+    with _writing(gate.store, lambda: _has_event(gate.store, event)) as transaction:
         transaction.decision(decision_id)
         seq = transaction.append_event(event)
     return replace(event, seq=seq)
+
+
+@contextmanager
+def _writing(store: Store, happened: Callable[[], bool]) -> Iterator[Transaction]:
+    """A write transaction; when its commit fails, which does not say whether it happened, `happened` says so."""
+    committing = False
+    try:
+        with store.write() as transaction:
+            yield transaction
+            committing = True
+    except StoreUnavailableError:
+        if not (committing and happened()):
+            raise
+
+
+def _has_item(store: Store, item: MemoryItem) -> bool:
+    try:
+        found = store.memory_items(item.tenant_id, item.action_type, after_seq=item.seq - 1, limit=1)
+    except StoreUnavailableError:
+        return False
+    return [item.leaf] == [each.leaf for each in found]
+
+
+def _has_event(store: Store, event: Event) -> bool:
+    try:
+        return any(each.event_id == event.event_id for each in store.events(event.decision_id))
+    except StoreUnavailableError:
+        return False
 
 
 def _item(

@@ -21,7 +21,7 @@ _PARTITIONS_KEPT: Final = 1024
 @dataclass(slots=True)
 class _Partition:
     memory: MemorySnapshot
-    version: int
+    version: int | None
     last_seq: int
 
 
@@ -49,17 +49,15 @@ class MemoryCache:
             self._process = os.getpid()
         key = (tenant_id, action_type)
         version = transaction.memory_version
-        partition = self._partitions.get(key)
-        if partition is None:
-            # Callers choose tenant and action, so the number kept is bounded and the least recently used one goes.
-            if len(self._partitions) >= _PARTITIONS_KEPT:
-                self._partitions.popitem(last=False)
-            partition = self._partitions[key] = _Partition(MemorySnapshot(), -1, 0)
-        else:
-            self._partitions.move_to_end(key)
+        # Whatever interrupts an update, what was half done is not there to be used: the next call loads it again.
+        partition = self._partitions.pop(key, None) or _Partition(MemorySnapshot(), None, 0)
         if partition.version != version:
             for item in transaction.memory_items(tenant_id, action_type, after_seq=partition.last_seq):
                 partition.memory.add(item)
                 partition.last_seq = item.seq
             partition.version = version
+        # Callers choose tenant and action, so the number kept is bounded and the least recently used one goes.
+        if len(self._partitions) >= _PARTITIONS_KEPT:
+            self._partitions.popitem(last=False)
+        self._partitions[key] = partition
         return partition.memory

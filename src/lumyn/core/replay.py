@@ -73,9 +73,14 @@ class Replay:
         return self.status is ReplayStatus.FULL and not self.differences
 
 
-def replay_decision(store: Store, decision_id: str, *, policy: Policy | None = None) -> Replay:
+def replay_decision(
+    store: Store, decision_id: str, *, policy: Policy | None = None, memory: MemorySnapshot | None = None
+) -> Replay:
     """
     Decide a stored request again, with the memory it saw; see `Gate.replay`.
+
+    Args:
+        memory: The memory that stood before the decision, when it is at hand; read from the store when None.
 
     Raises:
         NotFoundError: No such decision, or the policy that decided is not in the store.
@@ -92,7 +97,12 @@ def replay_decision(store: Store, decision_id: str, *, policy: Policy | None = N
         if policy.policy_hash != stored.policy.policy_hash:
             raise StoreIntegrityError("a stored policy does not have the hash it is stored under")
     parsed = parsed_from_stored(stored.to_dict(), digest=stored.request_digest)
-    memory = _memory(store, row.tenant_id, row.action_type, stored.memory_snapshot)
+    if memory is None:
+        memory = _memory(store, row.tenant_id, row.action_type, stored.memory_snapshot)
+    if memory.digest != stored.memory_snapshot:
+        raise StoreIntegrityError(
+            "the experience this decision saw is not in the store as it was", hint="`lumyn verify` names what changed"
+        )
     judgement = judge(compile_policy(policy).plan(row.action_type), parsed.request, memory)
     record = write_record(
         parsed,
@@ -126,10 +136,6 @@ def _memory(store: Store, tenant_id: str | None, action_type: str, snapshot: str
     memory = MemorySnapshot()
     for item in store.memory_items(tenant_id, action_type, limit=count):
         memory.add(item)
-    if memory.digest != snapshot:
-        raise StoreIntegrityError(
-            "the experience this decision saw is not in the store as it was", hint="`lumyn verify` names what changed"
-        )
     return memory
 
 

@@ -44,18 +44,19 @@ def parse_json(
     try:
         value: JsonValue = _FAST.decode(text)
     except (ValueError, RecursionError):
-        return _Reader(text, error=error, limits=limits).read().value
-    # Brackets bound the depth and commas the number of values; only a document that could exceed a limit, or that
-    # spells surrogates, is read again the slow way.
-    brackets = text.count("[") + text.count("{")
-    if (
-        brackets > limits.max_depth
-        or brackets * 2 + text.count(",") + 1 > limits.max_nodes
-        or ("\\u" in text and _SURROGATE_ESCAPE.search(text))
-    ):
-        if not _within(value, limits):
-            return _Reader(text, error=error, limits=limits).read().value
-    return value
+        refused = True
+    else:
+        # Brackets bound the depth and commas the number of values; only a document that could exceed a limit, or
+        # that spells surrogates, is looked at again.
+        brackets = text.count("[") + text.count("{")
+        doubtful = (
+            brackets > limits.max_depth
+            or brackets * 2 + text.count(",") + 1 > limits.max_nodes
+            or ("\\u" in text and _SURROGATE_ESCAPE.search(text))
+        )
+        refused = bool(doubtful) and not _within(value, limits)
+    # Outside of the handler: the error must not have the parser's own as its context, which holds the whole text.
+    return _Reader(text, error=error, limits=limits).read().value if refused else value
 
 
 def load_json(
@@ -77,11 +78,10 @@ def _decode(data: bytes | str, error: _Error, limits: Limits, file: str | None =
         try:
             return data.decode("utf-8")
         except UnicodeDecodeError as cause:
-            text = data[: cause.start].decode("utf-8")
-            starts = line_starts(text)
-            span = span_at(file, starts, len(text)) if file is not None else None
-            message = f"not UTF-8 at byte {cause.start}"
-            raise error([Problem(code="JSON_INVALID", message=message, span=span)]) from None
+            place = cause.start
+        text = data[:place].decode("utf-8")
+        span = span_at(file, line_starts(text), len(text)) if file is not None else None
+        raise error([Problem(code="JSON_INVALID", message=f"not UTF-8 at byte {place}", span=span)])
     if not is_encodable(data):
         raise error([Problem(code="UNICODE_INVALID", message="the text holds a lone surrogate")])
     if not data.isascii() and len(data.encode()) > limits.max_bytes:

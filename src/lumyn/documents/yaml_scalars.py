@@ -57,6 +57,7 @@ def plain_value(text: str) -> JsonValue:
         return _WORDS[text]
     if NUMBER.fullmatch(text):
         return read_number(text)
-    if text in _AMBIGUOUS_WORDS or _AMBIGUOUS_FORMS.fullmatch(text):
+    # `[a:, b]` holds a mapping in YAML 1.2 and the text `a:` for the library; only in brackets can a colon come last.
+    if text in _AMBIGUOUS_WORDS or text.endswith(":") or _AMBIGUOUS_FORMS.fullmatch(text):
         raise AmbiguousScalarError(text)
     return text

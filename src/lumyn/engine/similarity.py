@@ -6,13 +6,15 @@ Must not know where the items are stored; every answer is a pure function of the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from itertools import islice
+import marshal
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from lumyn.engine.memory_index import MemoryIndex
 from lumyn.engine.profiles import FeaturePlan, Profile, feature_plan
-from lumyn.model import JsonObject, MemoryItem, Similarity
+from lumyn.model import JsonObject, Label, MemoryItem, Similarity
 from lumyn.policy.spec import Policy
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ __all__ = ["MemorySnapshot", "top_k"]
 _EMPTY_HASH: Final = hashlib.sha256(b"lumyn.mem0").digest()
 _NOTHING: Final = Similarity()
 _INDEXES_KEPT: Final = 4
+
+_FIELDS: Final = tuple(field.name for field in fields(MemoryItem) if field.name != "label")
+_values_of: Final = attrgetter(*_FIELDS)
 
 
 class MemorySnapshot:
@@ -39,7 +44,7 @@ class MemorySnapshot:
     def __init__(self, items: Iterable[MemoryItem] = ()) -> None:
         self.n = 0
         self._hash = _EMPTY_HASH
-        self._items: list[MemoryItem] = []
+        self._last_seq: int | None = None
         self._experience = _Experience()
         self._indexes: list[MemoryIndex] = []
         for item in items:
@@ -52,8 +57,8 @@ class MemorySnapshot:
 
     @property
     def items(self) -> Sequence[MemoryItem]:
-        """All items, in `seq` order; not to be changed."""
-        return self._items
+        """All items, in `seq` order; unpacked anew each time."""
+        return self._experience.first(self.n)
 
     def add(self, item: MemoryItem) -> None:
         """
@@ -62,17 +67,17 @@ class MemorySnapshot:
         Raises:
             ValueError: Its `seq` does not follow that of the last item.
         """
-        if self._items and item.seq <= self._items[-1].seq:
-            raise ValueError(f"memory item {item.seq} does not follow item {self._items[-1].seq}")
-        self._items.append(item)
+        if self._last_seq is not None and item.seq <= self._last_seq:
+            raise ValueError(f"memory item {item.seq} does not follow item {self._last_seq}")
+        gone, come = self._experience.learn(item)
+        self._last_seq = item.seq
         self.n += 1
         self._hash = hashlib.sha256(self._hash + item.leaf).digest()
-        gone, come = self._experience.learn(item)
         for index in self._indexes:
             if gone is not None:
-                index.remove(gone)
+                index.remove(gone.memory_id, gone.label, gone.features)
             if come is not None:
-                index.add(come)
+                index.add(come.memory_id, come.label, come.features)
 
     def prefix(self, n: int) -> MemorySnapshot:
         """
@@ -83,7 +88,7 @@ class MemorySnapshot:
         """
         if not 0 <= n <= self.n:
             raise ValueError(f"no snapshot of {n} items: there are {self.n}")
-        return MemorySnapshot(islice(self._items, n))
+        return MemorySnapshot(self._experience.first(n))
 
     def similarity(self, plan: ActionPlan, facts: Facts) -> Similarity:
         """Return how much a request looks like what is remembered, under the plan's policy."""
@@ -109,9 +114,9 @@ class MemorySnapshot:
         for index in self._indexes:
             if index.plan == plan:
                 return index
-        index = MemoryIndex(plan)
+        index = MemoryIndex(plan, self._experience.summary)
         for item in self._experience.live():
-            index.add(item)
+            index.add(item.memory_id, item.label, item.features)
         self._indexes = [*self._indexes[1 - _INDEXES_KEPT :], index]
         return index
 
@@ -131,41 +136,75 @@ def top_k(policy: Policy, features: JsonObject, snapshot: MemorySnapshot, *, k: 
     return snapshot.search(policy, feature_plan(policy).of_features(features), k=k)
 
 
+_GRAVITY: Final = {Label.SUCCESS: 0, Label.NEAR_MISS: 1, Label.FAILURE: 2}
+
+
 class _Experience:
-    """Which items count: not those taken back, and of several from one decision only the newest."""
+    """
+    All items, and which of them count: not those taken back, and of several from one decision only one.
+
+    That is the gravest, the newest of equals: a later label may be graver, never milder. What was labelled a failure
+    stays one until the label itself is taken back.
+
+    A partition may hold a million items, of which few are ever looked at again: each is kept packed in one object,
+    and known by its place among all of them.
+    """
 
     def __init__(self) -> None:
-        self._by_id: dict[str, MemoryItem] = {}
-        self._by_source: dict[str, list[MemoryItem]] = {}
+        self._packed: list[bytes] = []
+        self._by_id: dict[str, int] = {}
+        self._by_source: dict[str, tuple[int, ...]] = {}
 
     def learn(self, item: MemoryItem) -> tuple[MemoryItem | None, MemoryItem | None]:
         """Take in the next item; return the one that ceases to count and the one that begins to, if any."""
+        place = len(self._packed)
+        self._packed.append(marshal.dumps((item.label.value, *_values_of(item))))
         if item.retracts is not None:
             return self._retract(item.retracts)
-        self._by_id[item.memory_id] = item
+        self._by_id[item.memory_id] = place
         if item.source_decision_id is None:
             return None, item
-        told = self._by_source.setdefault(item.source_decision_id, [])
-        told.append(item)
-        return (told[-2] if len(told) > 1 else None), item
+        told = self._by_source.get(item.source_decision_id, ())
+        # The one that counts is kept last.
+        known = tuple(sorted((*told, place), key=self._gravity))
+        self._by_source[item.source_decision_id] = known
+        if known[-1] != place:
+            return None, None
+        return (self._at(told[-1]) if told else None), item
 
     def _retract(self, memory_id: str) -> tuple[MemoryItem | None, MemoryItem | None]:
-        item = self._by_id.pop(memory_id, None)
-        if item is None:
+        place = self._by_id.pop(memory_id, None)
+        if place is None:
             return None, None
+        item = self._at(place)
         if item.source_decision_id is None:
             return item, None
         told = self._by_source[item.source_decision_id]
-        newest = told[-1] is item
-        told.remove(item)
-        if not newest:
+        rest = tuple(other for other in told if other != place)
+        self._by_source[item.source_decision_id] = rest
+        if told[-1] != place:
             return None, None
-        return item, (told[-1] if told else None)
+        return item, (self._at(rest[-1]) if rest else None)
 
-    def live(self) -> list[MemoryItem]:
-        """Return the items that count, in `seq` order."""
-        return [
-            item
-            for item in self._by_id.values()
-            if item.source_decision_id is None or self._by_source[item.source_decision_id][-1] is item
-        ]
+    def live(self) -> Iterator[MemoryItem]:
+        """Yield the items that count, ids ascending."""
+        superseded = {place for told in self._by_source.values() for place in told[:-1]}
+        for memory_id in sorted(self._by_id):
+            place = self._by_id[memory_id]
+            if place not in superseded:
+                yield self._at(place)
+
+    def first(self, n: int) -> list[MemoryItem]:
+        """Return the first `n` items, in `seq` order."""
+        return [self._at(place) for place in range(n)]
+
+    def summary(self, memory_id: str) -> str:
+        """Return the summary of an item that counts."""
+        return self._at(self._by_id[memory_id]).summary
+
+    def _gravity(self, place: int) -> tuple[int, int]:
+        return _GRAVITY[self._at(place).label], place
+
+    def _at(self, place: int) -> MemoryItem:
+        label, *values = marshal.loads(self._packed[place])  # noqa: S302 - packed by `learn`
+        return MemoryItem(label=Label(label), **dict(zip(_FIELDS, values, strict=True)))

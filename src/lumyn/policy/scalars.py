@@ -16,10 +16,10 @@ Scalar: TypeAlias = "bool | Decimal | str"
 EXACT: Final = Context(prec=2_000, Emin=-999_999, Emax=999_999, traps=[Inexact, InvalidOperation, Overflow])
 """Decimal arithmetic that raises rather than rounds; 2,000 digits hold any product of two checked inputs."""
 
-# White_Space and Default_Ignorable_Code_Point (Unicode 16, PropList and DerivedCoreProperties): a text of nothing
-# but these shows a reader nothing, so it counts as missing.
+# White_Space and Default_Ignorable_Code_Point (Unicode 16, PropList and DerivedCoreProperties), control characters and
+# the blank Braille pattern: a text of nothing but these shows a reader nothing, so it counts as missing.
 _BLANK: Final = re.compile(
-    "[\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+    "[\u0000-\u0020\u007f-\u00a0\u2800\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]*"
 )

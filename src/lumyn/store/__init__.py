@@ -5,8 +5,13 @@ Opens a store by its URL; must not know what a verdict means or how a policy is 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lumyn.errors import InvalidConfigError, Problem
 from lumyn.store.base import Event, Store, StoredDecision, StoredKey, Transaction
+
+if TYPE_CHECKING:
+    from lumyn.store.journal import InspectableStore
 
 __all__ = ["Event", "Store", "StoredDecision", "StoredKey", "Transaction", "open_store"]
 
@@ -20,7 +25,7 @@ def open_store(
     synchronous: str = "FULL",
     busy_timeout_s: float = 2.0,
     store_id: str | None = None,
-) -> Store:
+) -> InspectableStore:
     """
     Return the store at `url`. Nothing is opened until the store is first used, unless it has to be created.
 

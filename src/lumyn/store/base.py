@@ -25,12 +25,18 @@ __all__ = [
     "leaf_hash",
 ]
 
+_LEAF_DOMAINS: Final = {kind: f"\0{kind}\0".encode() for kind in ("decision", "event", "memory", "policy")}
 _CHAIN_DOMAIN: Final = b"lumyn.chain.v1\x00"
 
 
 def leaf_hash(kind: str, body: bytes) -> bytes:
-    """Return the 32-byte RFC 6962 leaf hash of a stored row: its kind and its canonical bytes, domain-separated."""
-    return hashlib.sha256(b"\x00" + kind.encode("ascii") + b"\x00" + body).digest()
+    """
+    Return the 32-byte RFC 6962 leaf hash of a stored row: its kind and its canonical bytes, domain-separated.
+
+    Args:
+        kind: `decision`, `event`, `memory` or `policy`.
+    """
+    return hashlib.sha256(_LEAF_DOMAINS[kind] + body).digest()
 
 
 def chain_hash(seq: int, previous: bytes, leaf: bytes) -> bytes:

@@ -17,6 +17,7 @@ from typing import Final
 from urllib.parse import quote
 
 from lumyn.errors import StoreUnavailableError
+from lumyn.store.migrations import can_migrate, migrate
 
 __all__ = [
     "APPLICATION_ID",
@@ -46,14 +47,23 @@ class FileIdentity:
     path: str
     device: int
     inode: int
+    log_path: str
+    log_inode: int | None
 
     def is_current(self) -> bool:
-        """Return whether the path still leads to this file, and the file is not empty."""
+        """
+        Return whether the path still leads to this file and this write-ahead log, and the file is not empty.
+
+        While a connection is open its log is neither removed nor replaced, unless by someone who should not: what is
+        appended to a log that lost its name is seen by nobody and gone with the process.
+        """
         try:
             found = os.stat(self.path)  # noqa: PTH116 - on the path of every decision
+            if found.st_ino != self.inode or found.st_dev != self.device or found.st_size == 0:
+                return False
+            return self.log_inode is None or os.stat(self.log_path).st_ino == self.log_inode  # noqa: PTH116
         except (OSError, ValueError):
             return False
-        return found.st_ino == self.inode and found.st_dev == self.device and found.st_size > 0
 
 
 def create_store(path: Path) -> None:
@@ -116,7 +126,7 @@ def open_existing(
     path: Path, *, synchronous: str, busy_timeout_s: float
 ) -> tuple[sqlite3.Connection, FileIdentity, str]:
     """
-    Open an existing store.
+    Open an existing store; one of an earlier schema version is brought to the current one first.
 
     Returns:
         The connection, which file it has open, and the store's identity.
@@ -127,18 +137,31 @@ def open_existing(
         sqlite3.Error: SQLite cannot open it.
     """
     found = regular_file(path)
-    uri = f"file:{quote(str(path.absolute()))}?mode=rw"
+    # Bytes, for a name need not be text in any encoding.
+    uri = f"file:{quote(os.fsencode(path.absolute()))}?mode=rw"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=busy_timeout_s)
     try:
-        _recognise(connection)
+        version = _recognise(connection)
         _configure(connection, synchronous=synchronous)
+        if version != SCHEMA_VERSION:
+            migrate(connection, SCHEMA_VERSION)
         row = connection.execute("SELECT value FROM meta WHERE key = 'store_id'").fetchone()
         if row is None:
             raise StoreUnavailableError("the store has no identity", detail="STORE_IDENTITY_MISMATCH")
     except BaseException:
         connection.close()
         raise
-    return connection, FileIdentity(str(path), found.st_dev, found.st_ino), str(row[0])
+    return connection, _identity(path, found), str(row[0])
+
+
+def _identity(path: Path, found: os.stat_result) -> FileIdentity:
+    """Return the identity of a file that a connection has just read, so that its write-ahead log exists."""
+    log_path = f"{path}-wal"
+    try:
+        log_inode = os.stat(log_path).st_ino
+    except FileNotFoundError:
+        log_inode = None
+    return FileIdentity(str(path), found.st_dev, found.st_ino, log_path, log_inode)
 
 
 def regular_file(path: Path) -> os.stat_result:
@@ -168,16 +191,18 @@ def regular_file(path: Path) -> os.stat_result:
     return found
 
 
-def _recognise(connection: sqlite3.Connection) -> None:
+def _recognise(connection: sqlite3.Connection) -> int:
+    """Return the schema version of a store that this version of Lumyn can work with."""
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise StoreUnavailableError("the file is not a Lumyn store", detail="STORE_IDENTITY_MISMATCH")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version != SCHEMA_VERSION:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version != SCHEMA_VERSION and not can_migrate(version, SCHEMA_VERSION):
         raise StoreUnavailableError(
             f"the store has schema version {version}, this version of Lumyn reads {SCHEMA_VERSION}",
             detail="STORE_SCHEMA_UNSUPPORTED",
             hint="use the version of Lumyn that wrote it",
         )
+    return version
 
 
 def _configure(connection: sqlite3.Connection, *, synchronous: str) -> None:

@@ -38,6 +38,8 @@ _DAMAGE_CODES: Final = frozenset(
         sqlite3.SQLITE_NOTADB,
     }
 )
+# UnicodeError: the driver cannot decode a message that quotes damaged names.
+_READ_ERRORS: Final = (sqlite3.Error, UnicodeError)
 _DAMAGE_EXTENDED: Final = frozenset({sqlite3.SQLITE_IOERR_SHORT_READ})
 
 Schema = dict[tuple[str, str], str]
@@ -49,8 +51,9 @@ def open_journal(path: Path, *, locked: bool = False, busy_timeout_s: float = 2.
     """
     Open the store file at `path` for inspection, as it is at this moment.
 
-    Nothing is written, and no file is made beside one that nobody has open. A store that is in use is read through its
-    write-ahead log, in one read transaction.
+    Nothing is written, and no file is made beside one that was closed. A store with a write-ahead log, because it is
+    in use or was not closed, is read through the log, in one read transaction; SQLite makes the log's index, `-shm`, if
+    it is missing.
 
     Args:
         locked: Whether to take SQLite's locks in any case, which can leave an empty log beside the file.
@@ -67,7 +70,10 @@ def open_journal(path: Path, *, locked: bool = False, busy_timeout_s: float = 2.
     before = _signature(path)
     with closing(
         sqlite3.connect(
-            f"file:{quote(str(path.absolute()))}?{options}", uri=True, isolation_level=None, timeout=busy_timeout_s
+            f"file:{quote(os.fsencode(path.absolute()))}?{options}",
+            uri=True,
+            isolation_level=None,
+            timeout=busy_timeout_s,
         )
     ) as connection:
         yield SqliteJournal(connection, path=path, unlocked_signature=before if immutable else None)
@@ -103,7 +109,7 @@ class SqliteJournal:
                 connection.execute(f"PRAGMA {pragma}")
             connection.execute("BEGIN")
             self._recognise()
-        except sqlite3.Error as error:
+        except _READ_ERRORS as error:
             if not _is_damage(error):
                 raise
             self.readable = False
@@ -124,7 +130,7 @@ class SqliteJournal:
                 if text != b"ok":
                     yield from (_damage(line) for line in text.decode("utf-8", "replace").splitlines())
             yield from _schema_changes(schema_of(self._connection))
-        except sqlite3.Error as error:
+        except _READ_ERRORS as error:
             if not _is_damage(error):
                 raise
             yield _damage(str(error))
@@ -134,7 +140,7 @@ class SqliteJournal:
         heads = " UNION ALL ".join(f"SELECT max(seq) FROM {table.name}" for table in TABLES.values())
         try:
             return max((row[0] for row in self._connection.execute(heads) if row[0] is not None), default=0)
-        except sqlite3.Error:
+        except _READ_ERRORS:
             return 0
 
     def rows(self) -> Iterator[JournalRow]:
@@ -144,10 +150,10 @@ class SqliteJournal:
 
     def keys(self) -> Iterator[KeyRow]:
         """Yield all idempotency keys by `decision_seq`. Raises `StoreIntegrityError` like `rows`."""
-        cursor = self._connection.cursor()
-        cursor.row_factory = lambda _, row: KeyRow._make(row)
+        sql = f"SELECT {', '.join(KeyRow._fields)} FROM {KEYS_TABLE} ORDER BY decision_seq"
         with _damage_as_error():
-            yield from cursor.execute(f"SELECT {', '.join(KeyRow._fields)} FROM {KEYS_TABLE} ORDER BY decision_seq")
+            # Through `map`: a cursor that is delegated to is closed by a reader that stops early, maybe too late.
+            yield from map(KeyRow._make, self._connection.execute(sql))
 
     def disturbed(self) -> bool:
         """Return whether somebody may have written while this was read, so that findings may be mistaken."""
@@ -262,13 +268,15 @@ def _signature(path: Path) -> tuple[int, ...]:
 def _damage_as_error() -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
+    except _READ_ERRORS as error:
         if not _is_damage(error):
             raise
         raise StoreIntegrityError(f"the database is damaged: {error}", detail="STORE_CORRUPT") from None
 
 
-def _is_damage(error: sqlite3.Error) -> bool:
+def _is_damage(error: Exception) -> bool:
+    if isinstance(error, UnicodeError):
+        return True
     code = getattr(error, "sqlite_errorcode", 0) or 0
     return code & 0xFF in _DAMAGE_CODES or code in _DAMAGE_EXTENDED
 

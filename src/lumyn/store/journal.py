@@ -11,16 +11,18 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from lumyn.errors import NotFoundError, StoreIntegrityError
-from lumyn.store.base import chain_hash, leaf_hash
+from lumyn.store.base import Store, chain_hash, leaf_hash
 from lumyn.store.checkpoint import Checkpoint, origin_of
 from lumyn.store.merkle import Frontier, inclusion_proof, verify_inclusion
 
 __all__ = [
+    "BROKEN_LEAF",
     "KEYS_TABLE",
     "TABLES",
     "Finding",
     "Inclusion",
     "Inspectable",
+    "InspectableStore",
     "Journal",
     "JournalRow",
     "JournalTable",
@@ -35,6 +37,9 @@ __all__ = [
 T = TypeVar("T")
 
 KEYS_TABLE: Final = "idempotency_keys"
+
+BROKEN_LEAF: Final = "LEAF_MISMATCH"
+"""The code of a row whose body is not what its leaf hash covers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +166,10 @@ class Inspectable(Protocol):
         """
 
 
+class InspectableStore(Store, Inspectable, Protocol):
+    """A complete store: one that can be used and inspected."""
+
+
 def read_journal(store: Inspectable, read: Callable[[Journal], T]) -> T:
     """Return what `read` makes of a store's journal; read again, locked, when somebody wrote meanwhile."""
     with store.journal() as journal:
@@ -213,7 +222,7 @@ def _broken(
         found.append(_finding("SEQ_GAP", row, _gap(row.seq, expected)))
         links = ()
     if leaf != row.leaf or type(row.body) is not bytes:
-        found.append(_finding("LEAF_MISMATCH", row, "the row is not what was written: its leaf hash differs"))
+        found.append(_finding(BROKEN_LEAF, row, "the row is not what was written: its leaf hash differs"))
     leaves = [leaf, row.leaf] if type(row.leaf) is bytes else [leaf]
     possible = [chain_hash(row.seq, link, each) for link in links for each in leaves]
     if not links or row.chain in possible:

@@ -11,20 +11,36 @@ from typing import TypeVar, cast
 from lumyn.digest import canonical_text, freeze
 from lumyn.errors import NotFoundError, StoreIntegrityError
 from lumyn.model import JsonObject, JsonValue, Label, MemoryItem
-from lumyn.store.base import Event, StoredDecision, StoredPolicy
+from lumyn.store.base import Event, StoredDecision, StoredPolicy, leaf_hash
 
 __all__ = [
     "decision_from_row",
     "decision_from_rows",
+    "decision_from_stored",
     "event_body",
     "event_from_row",
     "memory_body",
     "memory_from_row",
+    "memory_from_stored",
     "policy_body",
     "policy_from_row",
+    "require_leaf",
 ]
 
 T = TypeVar("T")
+
+
+def require_leaf(kind: str, body: object, leaf: object) -> None:
+    """Raise `StoreIntegrityError` unless the body of a row is what was written: damage must not read as data."""
+    if not isinstance(body, str) or leaf != leaf_hash(kind, body.encode()):
+        raise _damaged()
+
+
+def decision_from_stored(row: tuple[object, ...]) -> StoredDecision:
+    """Return the decision of a row, its leaf after the columns of the table. Raises `StoreIntegrityError`."""
+    *columns, leaf = row
+    require_leaf("decision", columns[-1], leaf)
+    return decision_from_row(tuple(columns))
 
 
 def decision_from_row(row: tuple[object, ...]) -> StoredDecision:
@@ -50,7 +66,7 @@ def decision_from_rows(rows: list[tuple[object, ...]], decision_id: str) -> Stor
             reason_code="DECISION_NOT_FOUND",
             hint="`lumyn show` lists the recent ones",
         )
-    return decision_from_row(rows[0])
+    return decision_from_stored(rows[0])
 
 
 def event_body(event: Event) -> str:
@@ -118,6 +134,12 @@ def memory_from_row(seq: object, body: object, leaf: object) -> MemoryItem:
         source_decision_id=_optional(data.get("source_decision_id")),
         retracts=_optional(data.get("retracts")),
     )
+
+
+def memory_from_stored(seq: object, body: object, leaf: object) -> MemoryItem:
+    """Return the memory item of a row, its body held against its leaf. Raises `StoreIntegrityError`."""
+    require_leaf("memory", body, leaf)
+    return memory_from_row(seq, body, leaf)
 
 
 def policy_body(policy: StoredPolicy) -> str:

@@ -5,27 +5,30 @@ Raises `StoreUnavailableError` for every storage failure; must not know what a v
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
-import weakref
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from lumyn.errors import NotFoundError, StoreIntegrityError, StoreUnavailableError
 from lumyn.model import MemoryItem
 from lumyn.store.base import Event, StoredDecision, StoredPolicy
 from lumyn.store.files import FileIdentity, create_store, initialise, open_existing
+from lumyn.store.forking import watch
 from lumyn.store.rows import (
-    decision_from_row,
     decision_from_rows,
+    decision_from_stored,
     event_from_row,
-    memory_from_row,
+    memory_from_stored,
     policy_from_row,
+    require_leaf,
 )
 from lumyn.store.transaction import DECISION_BY_ID, DECISION_COLUMNS, MEMORY_AFTER, SqliteTransaction
+from lumyn.store.waiting import DRIVER_ERRORS, patiently
 
 if TYPE_CHECKING:
     from lumyn.store.base import Transaction
@@ -48,7 +51,6 @@ _DETAILS: Final = {
 # Failures after which the connection itself is still good.
 _TRANSIENT: Final = frozenset({"STORE_LOCKED", "STORE_FULL", "STORE_READ_ONLY"})
 
-_STORES: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
 _ABANDONED: list[sqlite3.Connection] = []
 
 
@@ -74,7 +76,7 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = None
         self._file: FileIdentity | None = None
         self._transaction = SqliteTransaction(self)
-        _STORES.add(self)
+        watch(self)
 
     @property
     def url(self) -> str:
@@ -106,7 +108,7 @@ class SqliteStore:
         if path is not None:
             try:
                 create_store(path)
-            except sqlite3.Error as error:
+            except DRIVER_ERRORS as error:
                 raise unavailable(error) from error
             except OSError as error:
                 raise StoreUnavailableError(
@@ -116,14 +118,20 @@ class SqliteStore:
 
     def check(self) -> None:
         """Open the store if it is not open, and raise `StoreUnavailableError` when it cannot be used."""
-        with self._lock:
-            self._open()
+        with self._exclusively() as until:
+            self._open(until)
 
     def close(self) -> None:
         """Close the connection; a later call reopens the file. A store in memory is lost."""
         with self._lock:
             connection, self._connection = self._connection, None
             if connection is not None:
+                connection.close()
+
+    def __del__(self) -> None:
+        connection = getattr(self, "_connection", None)
+        if connection is not None:
+            with suppress(sqlite3.Error):
                 connection.close()
 
     def write(self) -> AbstractContextManager[Transaction]:
@@ -166,7 +174,7 @@ class SqliteStore:
             sql = f"SELECT {DECISION_COLUMNS} FROM decisions {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608
             rows = self._read(sql, (*(value for _, value in page), min(left, 500)))
             for row in rows:
-                found = decision_from_row(row)
+                found = decision_from_stored(row)
                 before_seq = found.seq
                 yield found
             if len(rows) < min(left, 500):
@@ -175,22 +183,28 @@ class SqliteStore:
 
     def events(self, decision_id: str) -> list[Event]:
         """Return the events of a decision in the order they were appended; may be empty."""
-        sql = "SELECT seq, body FROM decision_events WHERE decision_id = ? ORDER BY seq"
-        return [event_from_row(*row) for row in self._read(sql, (decision_id,))]
+        sql = "SELECT seq, body, leaf FROM decision_events WHERE decision_id = ? ORDER BY seq"
+        found = []
+        for seq, body, leaf in self._read(sql, (decision_id,)):
+            require_leaf("event", body, leaf)
+            found.append(event_from_row(seq, body))
+        return found
 
     def memory_items(
         self, tenant_id: str | None, action_type: str, *, after_seq: int = 0, limit: int | None = None
     ) -> list[MemoryItem]:
         """Return items of one tenant and action in `seq` order."""
         rows = self._read(MEMORY_AFTER, (tenant_id or "", action_type, after_seq, -1 if limit is None else limit))
-        return [memory_from_row(*row) for row in rows]
+        return [memory_from_stored(*row) for row in rows]
 
     def policy(self, policy_hash: str) -> StoredPolicy:
         """Return the policy text kept under `policy_hash`. Raises `NotFoundError`."""
-        rows = self._read("SELECT body FROM policy_snapshots WHERE policy_hash = ?", (policy_hash,))
+        rows = self._read("SELECT body, leaf FROM policy_snapshots WHERE policy_hash = ?", (policy_hash,))
         if not rows:
             raise NotFoundError("no policy with this hash is in the store", reason_code="POLICY_NOT_FOUND")
-        return policy_from_row(rows[0][0])
+        body, leaf = rows[0]
+        require_leaf("policy", body, leaf)
+        return policy_from_row(body)
 
     @contextmanager
     def journal(self, *, locked: bool = False) -> Iterator[Journal]:
@@ -210,23 +224,34 @@ class SqliteStore:
                     journal = stack.enter_context(opened)
                 else:
                     copy = stack.enter_context(closing(sqlite3.connect(MEMORY_PATH, isolation_level=None)))
-                    with self._lock:
-                        self._open().backup(copy)
+                    with self._exclusively() as until:
+                        self._open(until).backup(copy)
                     journal = SqliteJournal(copy)
             except OSError as error:
                 raise _unreachable(error) from error
-            except sqlite3.Error as error:
+            except DRIVER_ERRORS as error:
                 raise unavailable(error) from error
             try:
                 yield journal
-            except sqlite3.Error as error:
+            except DRIVER_ERRORS as error:
                 raise unavailable(error) from error
 
     def begin(self) -> sqlite3.Connection:
-        """Take the lock and return the open connection, for a transaction."""
-        self._lock.acquire()
+        """Take the lock and begin a write transaction, both within the time-out; return the connection."""
+        until = self._take()
         try:
-            return self._open()
+            db = self._open(until)
+            if db.in_transaction:
+                raise StoreUnavailableError("a write transaction is already open", detail="STORE_LOCKED")
+            try:
+                patiently(partial(db.execute, "BEGIN IMMEDIATE"), until=until)
+            except BaseException as error:
+                if db.in_transaction:
+                    self.drop()
+                if isinstance(error, DRIVER_ERRORS):
+                    self.fail(error)
+                raise
+            return db
         except BaseException:
             self._lock.release()
             raise
@@ -235,46 +260,66 @@ class SqliteStore:
         """Release the lock that `begin` took."""
         self._lock.release()
 
+    def drop(self) -> None:
+        """Give up a connection that cannot be relied on any more. A store in memory has no other and keeps it."""
+        if self._path != MEMORY_PATH:
+            with suppress(*DRIVER_ERRORS):
+                self.close()
+
     def fail(self, error: Exception) -> NoReturn:
         """Raise what a failure of the driver stands for, and drop a connection that cannot be relied on any more."""
         problem = unavailable(error)
-        if problem.detail not in _TRANSIENT and self._path != MEMORY_PATH:
-            try:
-                self.close()
-            except sqlite3.Error:
-                self._connection = None
+        if problem.detail not in _TRANSIENT:
+            self.drop()
         raise problem from error
 
     def _read(self, sql: str, parameters: tuple[object, ...]) -> list[tuple[object, ...]]:
-        with self._lock:
+        with self._exclusively() as until:
+            db = self._open(until)
             try:
-                return self._open().execute(sql, parameters).fetchall()
-            except (sqlite3.Error, ValueError, OverflowError) as error:
+                return patiently(lambda: db.execute(sql, parameters).fetchall(), until=until)
+            except DRIVER_ERRORS as error:
                 self.fail(error)
 
-    def _open(self) -> sqlite3.Connection:
-        """Return the open connection. The caller holds the lock."""
+    def _take(self) -> float:
+        """Take the lock and return when the time-out ends: waiting for threads and for processes is one wait."""
+        until = monotonic() + self._busy_timeout_s
+        if not self._lock.acquire(timeout=self._busy_timeout_s):
+            raise StoreUnavailableError("the store is busy", detail="STORE_LOCKED")
+        return until
+
+    @contextmanager
+    def _exclusively(self) -> Iterator[float]:
+        until = self._take()
+        try:
+            yield until
+        finally:
+            self._lock.release()
+
+    def _open(self, until: float) -> sqlite3.Connection:
+        """Return the open connection; wait for other processes no longer than `until`. The caller holds the lock."""
         connection = self._connection
         if connection is not None:
             if self._file is None or self._file.is_current():
                 return connection
             # The file was moved, replaced or emptied under us: writing on would fill a file nobody sees.
-            self.close()
+            self.drop()
         try:
-            return self._connect()
-        except sqlite3.Error as error:
+            return self._connect(until)
+        except DRIVER_ERRORS as error:
             raise unavailable(error) from error
         except OSError as error:
             raise _unreachable(error) from error
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, until: float) -> sqlite3.Connection:
         if self._path == MEMORY_PATH:
             connection, self._store_id = memory_connection()
             self._file = None
         else:
             connection, self._file, found_id = open_existing(
-                Path(self._path), synchronous=self._synchronous, busy_timeout_s=self._busy_timeout_s
+                Path(self._path), synchronous=self._synchronous, busy_timeout_s=max(0.0, until - monotonic())
             )
+            connection.execute("PRAGMA busy_timeout = 0")  # from here on `patiently` waits
             if self._store_id is not None and found_id != self._store_id:
                 connection.close()
                 raise StoreUnavailableError(
@@ -287,11 +332,27 @@ class SqliteStore:
         self._transaction.forget()
         return connection
 
-    def _after_fork(self) -> None:
+    def before_fork(self) -> None:
+        """
+        Take the lock, so that no transaction is under way, and close the connection.
+
+        SQLite keeps a table of the file locks its process holds. A child inherits the table but not the locks: its own
+        connection would rely on locks that nobody holds, and the next process to close the file would remove the log
+        from under it, with every record in it.
+        """
+        self._lock.acquire()
+        if self._connection is not None and not self._connection.in_transaction:
+            self.drop()
+
+    def after_fork_in_parent(self) -> None:
+        """Release the lock that `before_fork` took."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
         """Give a forked child its own lock and connection: SQLite connections must not cross a fork."""
         self._lock = threading.RLock()
         if self._path != MEMORY_PATH and self._connection is not None:
-            # Closing here would drop the parent's file locks, so the child keeps the object and never uses it.
+            # Left open by a fork within a transaction. The child keeps the object and never uses or closes it.
             _ABANDONED.append(self._connection)
             self._connection = None
         # Kept, not made anew: its memory version must never come back to a number that a cache has seen.
@@ -315,12 +376,3 @@ def unavailable(error: Exception) -> StoreUnavailableError:
 def _unreachable(error: OSError) -> StoreUnavailableError:
     message = f"the store cannot be opened: {error.strerror or 'i/o error'}"
     return StoreUnavailableError(message, detail="STORE_NOT_FOUND")
-
-
-def _after_fork() -> None:
-    for store in list(_STORES):
-        store._after_fork()  # noqa: SLF001
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

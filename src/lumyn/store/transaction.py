@@ -6,17 +6,28 @@ Links every row into the store's sequence and hash chain; must not know how a fi
 from __future__ import annotations
 
 import sqlite3
+from operator import itemgetter
 from types import TracebackType
 from typing import Final, NoReturn, Protocol
 
 from lumyn.errors import StoreIntegrityError, StoreUnavailableError
 from lumyn.model import MemoryItem
 from lumyn.store.base import Event, StoredDecision, StoredKey, StoredPolicy, chain_hash, leaf_hash
-from lumyn.store.rows import decision_from_rows, event_body, memory_body, memory_from_row, policy_body
+from lumyn.store.merkle import HASH_BYTES
+from lumyn.store.rows import (
+    decision_from_rows,
+    event_body,
+    memory_body,
+    memory_from_row,
+    memory_from_stored,
+    policy_body,
+    require_leaf,
+)
+from lumyn.store.waiting import DRIVER_ERRORS
 
 __all__ = ["DECISION_BY_ID", "DECISION_COLUMNS", "MEMORY_AFTER", "Host", "SqliteTransaction"]
 
-DECISION_COLUMNS: Final = "seq, decision_id, created_at, tenant_id, action_type, verdict, policy_hash, record"
+DECISION_COLUMNS: Final = "seq, decision_id, created_at, tenant_id, action_type, verdict, policy_hash, record, leaf"
 DECISION_BY_ID: Final = f"SELECT {DECISION_COLUMNS} FROM decisions WHERE decision_id = ?"  # noqa: S608 - a constant
 MEMORY_AFTER: Final = (
     "SELECT seq, body, leaf FROM memory_items WHERE tenant_key = ? AND action_type = ? AND seq > ? ORDER BY seq LIMIT ?"
@@ -28,24 +39,39 @@ _HEAD_SQL: Final = " UNION ALL ".join(
     for table in _JOURNAL_TABLES
 )
 _KEY_SQL: Final = (
-    "SELECT k.request_digest, d.record FROM idempotency_keys k LEFT JOIN decisions d ON d.seq = k.decision_seq "
+    "SELECT k.request_digest, d.record, d.leaf FROM idempotency_keys k LEFT JOIN decisions d ON d.seq = k.decision_seq "
     "WHERE k.tenant_key = ? AND k.request_id = ?"
 )
-_INSERT_DECISION: Final = "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_INSERT_KEY: Final = "INSERT INTO idempotency_keys VALUES (?, ?, ?, ?)"
-_INSERT_EVENT: Final = "INSERT INTO decision_events VALUES (?, ?, ?, ?, ?, ?)"
-_INSERT_MEMORY: Final = "INSERT INTO memory_items VALUES (?, ?, ?, ?, ?, ?, ?)"
-_INSERT_POLICY: Final = "INSERT INTO policy_snapshots VALUES (?, ?, ?, ?, ?)"
+
+
+def _insert(table: str, columns: str) -> str:
+    # Every column by its name: where a damaged schema would not let a row be read, it must not let one be written.
+    return f"INSERT INTO {table} ({columns}) VALUES ({', '.join('?' * (columns.count(',') + 1))})"
+
+
+_INSERT_DECISION: Final = _insert("decisions", f"{DECISION_COLUMNS}, chain")
+_INSERT_KEY: Final = _insert("idempotency_keys", "tenant_key, request_id, request_digest, decision_seq")
+_INSERT_EVENT: Final = _insert("decision_events", "seq, event_id, decision_id, body, leaf, chain")
+_INSERT_MEMORY: Final = _insert("memory_items", "seq, memory_id, tenant_key, action_type, body, leaf, chain")
+_INSERT_POLICY: Final = _insert("policy_snapshots", "seq, policy_hash, body, leaf, chain")
 
 
 class Host(Protocol):
     """The store a transaction runs in."""
 
     def begin(self) -> sqlite3.Connection:
-        """Take the store's lock and return its open connection. Raises `StoreUnavailableError`, lock released."""
+        """
+        Take the store's lock and begin a write transaction; return the connection.
+
+        Raises:
+            StoreUnavailableError: It cannot be begun within the store's time-out; the lock is released.
+        """
 
     def end(self) -> None:
         """Release the lock."""
+
+    def drop(self) -> None:
+        """Give up a connection that cannot be relied on any more."""
 
     def fail(self, error: Exception) -> NoReturn:
         """Raise the `StoreUnavailableError` that a failure of the driver stands for."""
@@ -74,16 +100,9 @@ class SqliteTransaction:
     def __enter__(self) -> SqliteTransaction:
         db = self._host.begin()
         try:
-            if db.in_transaction:
-                raise StoreUnavailableError("a write transaction is already open", detail="STORE_LOCKED")
-            try:
-                db.execute("BEGIN IMMEDIATE")
-                self._synchronise(db)
-            except (sqlite3.Error, ValueError, OverflowError) as error:
-                _roll_back(db)
-                self._host.fail(error)
-        except BaseException:
-            self._host.end()
+            self._synchronise(db)
+        except BaseException as error:
+            self._abandon(db, error)
             raise
         self._db = db
         self._pending_policies.clear()
@@ -98,16 +117,12 @@ class SqliteTransaction:
             if error is None:
                 try:
                     db.execute("COMMIT")
-                except (sqlite3.Error, ValueError) as failure:
-                    self._data_version = -1
-                    _roll_back(db)
-                    self._host.fail(failure)
+                except BaseException as failure:
+                    self._undo(db, failure)
+                    raise
                 self._known_policies.update(self._pending_policies)
                 return
-            self._data_version = -1
-            _roll_back(db)
-            if isinstance(error, (sqlite3.Error, OverflowError)):
-                self._host.fail(error)
+            self._undo(db, error)
         finally:
             self._host.end()
 
@@ -121,14 +136,16 @@ class SqliteTransaction:
         row = self._connected().execute(_KEY_SQL, (tenant_id or "", request_id)).fetchone()
         if row is None:
             return None
-        if row[1] is None:
+        request_digest, record, leaf = row
+        if record is None:
             raise StoreIntegrityError("an idempotency key points at no decision")
-        return StoredKey(*row)
+        require_leaf("decision", record, leaf)
+        return StoredKey(request_digest, record)
 
     def memory_items(self, tenant_id: str | None, action_type: str, *, after_seq: int = 0) -> list[MemoryItem]:
         """Return the items of one tenant and action with `seq > after_seq`, in `seq` order; may be empty."""
         rows = self._connected().execute(MEMORY_AFTER, (tenant_id or "", action_type, after_seq, -1))
-        return [memory_from_row(*row) for row in rows]
+        return [memory_from_stored(*row) for row in rows]
 
     def decision(self, decision_id: str) -> StoredDecision:
         """Return a stored decision. Raises `NotFoundError`."""
@@ -200,11 +217,12 @@ class SqliteTransaction:
         version: int = db.execute("PRAGMA data_version").fetchone()[0]
         if version == self._data_version:
             return
-        head = max(db.execute(_HEAD_SQL), default=None)
-        if head is None:
-            genesis = db.execute("SELECT value FROM meta WHERE key = 'genesis'").fetchone()
-            head = (0, bytes.fromhex(genesis[0]))
-        self._seq, self._chain = head
+        seq, chain = max(db.execute(_HEAD_SQL), key=itemgetter(0), default=(0, None))
+        if chain is None:
+            chain = _genesis(db)
+        if not isinstance(chain, bytes) or len(chain) != HASH_BYTES:
+            raise StoreIntegrityError("the last row cannot be read back", hint="`lumyn verify` names the damaged rows")
+        self._seq, self._chain = seq, chain
         self._memory_version += 1
         self._data_version = version
 
@@ -213,10 +231,27 @@ class SqliteTransaction:
             raise StoreUnavailableError("no write transaction is open")
         return self._db
 
+    def _abandon(self, db: sqlite3.Connection, error: BaseException) -> None:
+        try:
+            self._undo(db, error)
+        finally:
+            self._host.end()
 
-def _roll_back(db: sqlite3.Connection) -> None:
+    def _undo(self, db: sqlite3.Connection, error: BaseException) -> None:
+        """Roll back, and raise the storage failure that `error` stands for when it is one of the driver."""
+        self._data_version = -1
+        try:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+        except DRIVER_ERRORS:
+            self._host.drop()
+        if isinstance(error, DRIVER_ERRORS):
+            self._host.fail(error)
+
+
+def _genesis(db: sqlite3.Connection) -> object:
+    row = db.execute("SELECT value FROM meta WHERE key = 'genesis'").fetchone()
     try:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-    except sqlite3.Error:
-        db.close()
+        return bytes.fromhex(row[0])
+    except (TypeError, ValueError):
+        return None

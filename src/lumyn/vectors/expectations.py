@@ -6,8 +6,8 @@ Must not know policies or records: whether an expectation can come true is anoth
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeAlias, cast
 
 from lumyn.errors import IdempotencyConflictError, InvalidRequestError
 from lumyn.model import JsonObject, JsonValue, Stage, Verdict
@@ -19,6 +19,24 @@ from lumyn.vectors.operands import check_operators, check_value, read_boolean
 
 __all__ = ["EXACT", "EXPECT_KEYS", "REASON_CODE", "VOLATILE", "ExactReader", "read_expectation"]
 
+_RECORD_KEYS: Final = (
+    "created_at",
+    "decision_id",
+    "determinism",
+    "explanation",
+    "extensions",
+    "links",
+    "matched_rules",
+    "obligations",
+    "policy",
+    "queries",
+    "reason_codes",
+    "request",
+    "risk_signals",
+    "schema_version",
+    "trace",
+    "verdict",
+)
 EXPECT_KEYS: Final = (
     "verdict",
     "reason_codes",
@@ -149,6 +167,8 @@ def _list(value: JsonValue, path: VectorPath, reader: Reader, item: _ItemReader)
     for name, operand in operators.items():
         if name == "is_empty":
             result[name] = read_boolean(operand, (*path, name), reader)
+            if operand is False and path[-1] == "reason_codes":
+                _vacuous(reader, (*path, name), "every record has a reason code")
         elif name in LIST_OPERATORS:
             result[name] = _members(operand, (*path, name), reader, item)
     return None if None in result.values() else result
@@ -259,8 +279,16 @@ def _share(value: JsonValue, path: VectorPath, reader: Reader) -> None:
     for name, always in _ALWAYS.items():
         operand = value.get(name)
         if isinstance(operand, (int, float)) and always(operand):
-            message = f"`{dotted((*path, name))}` always holds: the score lies between 0 and 1"
-            reader.add("EXPECT_VACUOUS", message, (*path, name))
+            _vacuous(reader, (*path, name), "a score lies between 0 and 1")
+    bounds = value.get("between")
+    if isinstance(bounds, list) and len(bounds) == 2 and all(isinstance(bound, (int, float)) for bound in bounds):
+        low, high = cast("list[float]", bounds)
+        if low <= 0 and high >= 1:
+            _vacuous(reader, (*path, "between"), "a score lies between 0 and 1")
+
+
+def _vacuous(reader: Reader, path: VectorPath, why: str) -> None:
+    reader.add("EXPECT_VACUOUS", f"`{dotted(path)}` always holds: {why}", path)
 
 
 def _record(
@@ -281,8 +309,24 @@ def _record(
         if key in value:
             message = f"`{key}` differs between runs; it is checked for every vector"
             reader.add("FIELD_VOLATILE", message, (*path, key), hint="take it out", on_key=True)
-    check_value(value, path, reader)
+    reader.mapping({key: each for key, each in value.items() if key not in VOLATILE}, path, keys=_RECORD_KEYS)
+    for key, below in value.items():
+        where = (*path, key)
+        if key == "schema_version":
+            _vacuous(reader, where, "it is the same in every record")
+        elif key in _RECORD_READERS:
+            _RECORD_READERS[key](below, where, reader)
+        else:
+            check_value(below, where, reader)
     return value, None
+
+
+# What the dedicated keys of an expectation refuse, `record` refuses too.
+_RECORD_READERS: Final[Mapping[str, _ItemReader]] = {
+    "verdict": _verdict,
+    "reason_codes": lambda value, path, reader: _list(value, path, reader, _reason_code),
+    "risk_signals": _risk_signals,
+}
 
 
 def _error(
