@@ -38,8 +38,10 @@ from lumyn import (
 )
 from lumyn.cli.entry import run
 from lumyn.core.requests import request_from_document
+from lumyn.core.verify import verify
 from lumyn.digest import digest, freeze
 from lumyn.documents.pointers import pointer_tokens
+from lumyn.documents.schema import problems
 from lumyn.engine.normalize import derive_facts, derived_document
 
 Refund = Callable[..., dict[str, Any]]
@@ -526,6 +528,8 @@ def test_any_settings_keep_records_replayable(
         gate.label(record.decision_id, "failure")
         second = gate.decide(refund(**CASES[case], request_id="r-2"))
         assert gate.replay(second.decision_id).identical
+        assert [] == problems("decision_record.v0.schema.json", record.to_dict())
+        assert verify(gate.store, full=True).ok
         removed = json.loads(record.to_json())["request"]["context"].get("redaction", {}).get("fields_removed", [])
     assert sorted(removed) == removed
     assert not any(one != two and two.startswith(f"{one}/") for one in removed for two in removed)

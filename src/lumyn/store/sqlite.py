@@ -246,7 +246,7 @@ class SqliteStore:
             try:
                 patiently(partial(db.execute, "BEGIN IMMEDIATE"), until=until)
             except BaseException as error:
-                if db.in_transaction:
+                if _has_begun(db):
                     self.drop()
                 if isinstance(error, DRIVER_ERRORS):
                     self.fail(error)
@@ -376,3 +376,8 @@ def unavailable(error: Exception) -> StoreUnavailableError:
 def _unreachable(error: OSError) -> StoreUnavailableError:
     message = f"the store cannot be opened: {error.strerror or 'i/o error'}"
     return StoreUnavailableError(message, detail="STORE_NOT_FOUND")
+
+
+def _has_begun(connection: sqlite3.Connection) -> bool:
+    """Return whether a transaction is open now: an interrupted BEGIN may have happened."""
+    return connection.in_transaction
