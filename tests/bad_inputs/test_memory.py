@@ -65,18 +65,19 @@ def test_experience_that_cannot_be_read_back_stops_decisions(
 
 
 @case("mem-007")
-def test_of_two_labels_the_newer_counts_and_both_are_kept(gate: Gate, case: str) -> None:
-    """Events and experience are appended; nothing is taken back by being contradicted."""
+@pytest.mark.parametrize(
+    "labels", [("failure", "success"), ("success", "failure"), ("near_miss", "failure", "success")]
+)
+def test_of_opposite_labels_the_gravest_counts_and_all_are_kept(gate: Gate, case: str, labels: tuple[str, ...]) -> None:
+    """Events and experience are appended; a failure is not taken back by being contradicted, before or after."""
     first = gate.decide(REFUND)
-    gate.label(first.decision_id, "failure", note="charged back")
-    assert Verdict.ESCALATE is gate.decide({**REFUND, "request_id": "case-2"}).verdict
-    gate.label(first.decision_id, "success", note="the bank was wrong")
-    after = gate.decide({**REFUND, "request_id": "case-3"})
-    assert (Verdict.TRUST, Decimal(0)) == (after.verdict, after.failure_similarity)
-    assert after.memory_snapshot.startswith("mem0:2:")
-    assert ["failure", "success"] == [event.data["label"] for event in gate.events(first.decision_id)]
-    gate.label(first.decision_id, "failure")
-    assert Verdict.ESCALATE is gate.decide({**REFUND, "request_id": "case-4"}).verdict
+    for label in labels:
+        gate.label(first.decision_id, label)
+    after = gate.decide({**REFUND, "request_id": "case-2"})
+    assert (Verdict.ESCALATE, Decimal(1)) == (after.verdict, after.failure_similarity)
+    assert [Label.FAILURE] == [match.label for match in after.top_k]
+    assert after.memory_snapshot.startswith(f"mem0:{len(labels)}:")
+    assert list(labels) == [event.data["label"] for event in gate.events(first.decision_id)]
 
 
 @case("mem-008")

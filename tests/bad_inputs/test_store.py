@@ -361,14 +361,14 @@ def test_clock_that_goes_back_changes_no_order(policy: Policy, store_path: Path,
     clock = FixedClock("2026-01-15T12:00:00Z")
     with Gate.open(policy=policy, store=store_path, create=True, clock=clock, ids=UlidSource()) as gate:
         first = gate.decide({**REFUND, "request_id": "r-1"})
-        gate.label(first.decision_id, "failure")
-        clock.advance(timedelta(hours=-1))
         gate.label(first.decision_id, "success")
+        clock.advance(timedelta(hours=-1))
+        gate.label(first.decision_id, "failure")
         second = gate.decide({**REFUND, "request_id": "r-2"})
         assert ["2026-01-15T12:00:00.000Z", "2026-01-15T11:00:00.000Z"] == [first.created_at, second.created_at]
         assert first.decision_id < second.decision_id
         assert [second.decision_id, first.decision_id] == [record.decision_id for record in gate.records()]
-        assert (Verdict.TRUST, 0) == (second.verdict, second.failure_similarity)
+        assert (Verdict.ESCALATE, 1) == (second.verdict, second.failure_similarity)
         assert gate.replay(second.decision_id).identical
 
 

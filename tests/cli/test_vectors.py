@@ -36,7 +36,7 @@ def change(path: Path, old: str, new: str) -> None:
 
 def test_all_pass(lumyn: Lumyn, workspace: Path) -> None:
     result = lumyn("vectors", "run")
-    assert (0, "8 vectors: 8 passed\n", "") == (result.code, result.out, result.err)
+    assert (0, "19 vectors: 19 passed\n", "") == (result.code, result.out, result.err)
 
 
 def test_drift_is_exit_1_and_says_where_what_and_why(lumyn: Lumyn, workspace: Path) -> None:
@@ -47,7 +47,7 @@ def test_drift_is_exit_1_and_says_where_what_and_why(lumyn: Lumyn, workspace: Pa
     assert "ESCALATE -> TRUST" in result.out
     assert "decided by" in result.out
     assert "R310" in result.out
-    assert "8 vectors: 7 passed, 1 failed" == result.out.splitlines()[-1]
+    assert "19 vectors: 18 passed, 1 failed" == result.out.splitlines()[-1]
 
 
 def test_json(lumyn: Lumyn, workspace: Path) -> None:
@@ -55,7 +55,7 @@ def test_json(lumyn: Lumyn, workspace: Path) -> None:
     data = lumyn("vectors", "run", "--json").data
     assert ["schema", "counts", "vectors", "problems"] == list(data)
     assert "lumyn.cli.vectors_run.v0" == data["schema"]
-    assert {"passed": 7, "failed": 1, "invalid": 0, "skipped": 0, "xfailed": 0} == data["counts"]
+    assert {"passed": 18, "failed": 1, "invalid": 0, "skipped": 0, "xfailed": 0} == data["counts"]
     (failed,) = [vector for vector in data["vectors"] if vector["outcome"] == "failed"]
     assert ("vectors/support.yml::amount[past_trust_limit]", "TRUST") == (failed["id"], failed["verdict"])
     assert "verdict" in [drift["kind"] for drift in failed["drifts"]]
@@ -72,11 +72,11 @@ def test_another_policy_in_place_of_the_named_one(lumyn: Lumyn, workspace: Path)
 
 def test_paths_choose_what_runs_from_any_folder(lumyn: Lumyn, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     single(workspace, "one")
-    assert "9 vectors" in lumyn("vectors", "run").out
+    assert "20 vectors" in lumyn("vectors", "run").out
     assert "1 vector: 1 passed\n" == lumyn("vectors", "run", "vectors/one.yml").out
     monkeypatch.chdir(workspace / "vectors")
     assert "1 vector: 1 passed\n" == lumyn("vectors", "run", "one.yml").out
-    assert "9 vectors" in lumyn("vectors", "run").out
+    assert "20 vectors" in lumyn("vectors", "run").out
 
 
 def test_a_broken_file_is_exit_3_with_its_place_and_the_others_still_run(lumyn: Lumyn, workspace: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_broken_file_is_exit_3_with_its_place_and_the_others_still_run(lumyn: 
     result = lumyn("vectors", "run")
     assert 3 == result.code
     assert "error: vectors/one.yml:7:1: unknown key `expct` [FIELD_UNKNOWN]" in result.out
-    assert "8 vectors and 1 unusable file: 8 passed" in result.out
+    assert "19 vectors and 1 unusable file: 19 passed" in result.out
     assert ["FIELD_UNKNOWN"] == [problem["code"] for problem in lumyn("vectors", "run", "--json").data["problems"]]
 
 

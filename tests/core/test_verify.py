@@ -288,6 +288,7 @@ def test_no_tenant_is_not_an_empty_tenant(path: Path, value: str) -> None:
         "DELETE FROM idempotency_keys",
         "INSERT INTO idempotency_keys SELECT tenant_key, 'more', '', decision_seq FROM idempotency_keys LIMIT 1",
         "INSERT INTO idempotency_keys SELECT 'acme', 'other', 'sha256:', seq FROM decisions LIMIT 1 OFFSET 3",
+        "INSERT INTO idempotency_keys VALUES ('acme', 'other', 'sha256:', 1000)",
     ],
 )
 def test_keys_are_those_of_the_records(path: Path, change: str) -> None:
@@ -553,6 +554,16 @@ def test_a_body_that_cannot_be_read_is_named(path: Path, text: str) -> None:
         assert [("PROJECTION_MISMATCH", seq)] == [(each.code, each.seq) for each in found.findings]
 
 
+def test_a_body_with_something_after_it_is_named(path: Path) -> None:
+    def change(db: sqlite3.Connection) -> None:
+        db.execute("UPDATE decision_events SET body = body || ' {}' WHERE event_id = ?", (row_id,))
+        rechain(db)
+
+    seq, row_id = second(path, "decision_events")
+    found = verified(tamper(path, change))
+    assert [("PROJECTION_MISMATCH", seq)] == [(each.code, each.seq) for each in found.findings]
+
+
 @pytest.mark.parametrize(
     ("edit", "code"),
     [
@@ -673,6 +684,18 @@ def test_a_damaged_file_is_reported_not_raised(path: Path, how: str, anchor: Che
     found = verified(path, against=anchor)
     assert not found.ok
     assert codes(found) & {"DB_CORRUPT", "STORE_IDENTITY_MISMATCH", "SCHEMA_CHANGED"}
+
+
+def test_a_value_of_another_type_with_the_same_bytes_is_damage(path: Path) -> None:
+    """A leaf hash that became text: every byte of it is right, and only the database itself can tell."""
+    data = bytearray(path.read_bytes())
+    hashes = b"\x4c\x4c"  # two values of 32 bytes, as the header of a record says it (sqlite.org/fileformat2.html, 2.1)
+    place = next(
+        place for place, table in payload_bytes(path) if table == "decisions" and data[place : place + 2] == hashes
+    )
+    data[place] += 1
+    path.write_bytes(data)
+    assert {"DB_CORRUPT"} == codes(verified(path))
 
 
 @pytest.mark.property

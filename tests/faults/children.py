@@ -22,7 +22,7 @@ from faults.crashes import drain, in_child
 from faults.support import assert_unavailable, make_store, open_gate, refund, storage_error
 from faults.walker import read
 
-from lumyn import Gate, IdempotencyConflictError, LumynError, StoreUnavailableError, UlidSource
+from lumyn import DecisionRecord, Gate, IdempotencyConflictError, LumynError, StoreUnavailableError, UlidSource
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Killed
@@ -78,12 +78,12 @@ def _killed(stage: Stage, path: Path, plan: seam.Plan) -> bool:
 # Out of space, out of descriptors, not allowed to write
 
 
-def decide_until(gate: Gate, stop: Callable[[Any], bool], *, limit: int = 2_000) -> list[Any]:
-    """Return the records of refunds decided one after the other, up to the first that `stop` accepts."""
+def decide_until_refused(gate: Gate) -> list[DecisionRecord]:
+    """Return the records of refunds decided one after the other, up to the first that is not stored."""
     records = []
-    for number in range(limit):
+    for number in range(2_000):
         records.append(gate.decide(refund(f"more-{number}")))
-        if stop(records[-1]):
+        if not records[-1].persisted:
             return records
     raise AssertionError("the fault never came")
 
@@ -98,11 +98,9 @@ def fill(path: str, act: str) -> dict[str, Any]:
         kept = gate.decide(refund("kept"))
         assert kept.persisted
         make_room = {"rlimit": limit_file_size, "tmpfs": fill_file_system}[act](store)
-        records = decide_until(gate, lambda record: not record.persisted)
-        for number in range(20):
-            # A small record may still find room in a page that is there already.
-            record = gate.decide(refund(f"again-{number}"))
-            records.append(record)
+        records = decide_until_refused(gate)
+        # A small record may still find room in a page that is there already.
+        records += [gate.decide(refund(f"again-{number}")) for number in range(20)]
         for record in records:
             if not record.persisted:
                 assert_unavailable(record)

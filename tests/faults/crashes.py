@@ -20,7 +20,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -29,7 +28,6 @@ from typing import Any
 from faults.support import connection_of, open_gate, policy, refund
 from faults.walker import Found, read, read_open
 
-from lumyn import Gate
 from lumyn.store.base import StoredDecision
 from lumyn.store.transaction import SqliteTransaction
 
@@ -272,20 +270,6 @@ def split_transactions() -> None:
         return seq
 
     SqliteTransaction.append_decision = split  # type: ignore[method-assign]
-
-
-def die_in(path: Path, act: Callable[[Gate], object]) -> int:
-    """Run `act` in a forked child with a gate on `path`; return the signal that ended it, 0 for none."""
-    child = os.fork()
-    if child == 0:
-        with suppress(BaseException):
-            act(open_gate(path))
-            os._exit(0)
-        os._exit(1)
-    _, status = os.waitpid(child, 0)
-    if os.WIFEXITED(status) and os.WEXITSTATUS(status) != 0:
-        raise RuntimeError("the child failed")
-    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
 def main() -> int:

@@ -118,7 +118,7 @@ def test_other_drifts_are_named(suite_root: Root) -> None:
         matched_rules: [R010]
         queries: { is_empty: true }
         risk_signals: { uncertainty_score: { gte: 0.1, lt: 0.2 } }
-        record: { policy: { mode: advisory }, nothing: 1 }
+        record: { policy: { mode: advisory }, links: 1 }
     """
     lines = plain(render(suite_root.run(text), width=200)).split("\n")
     entries = [" ".join(line.split()) for line in lines[1:6]] + [" ".join(lines[6].split())]
@@ -128,7 +128,7 @@ def test_other_drifts_are_named(suite_root: Root) -> None:
         "queries +ticket_id",
         "risk_signals uncertainty_score expected >= 0.1 and < 0.2, got 0.5",
         'record policy.mode expected "advisory", got "enforce"',
-        "record nothing expected 1, got absent",
+        "record links expected 1, got absent",
     ] == entries
 
 

@@ -307,6 +307,13 @@ def test_a_step_that_a_column_spoils_is_not_left_out(suite_root: Root) -> None:
     assert [("TYPE_INVALID", 5)] == suite_root.problems(text)
 
 
+def test_a_table_without_rows_hides_no_other_problem(suite_root: Root) -> None:
+    """All of them come out at once."""
+    text = case(request="request: { $use: smal }", more="table: { columns: [id], rows: [] }")
+    text += f"- name: uses_the_fixture\n  {GOOD}\n  expect: {{ verdict: TRUST }}\n"
+    assert [("FIXTURE_UNKNOWN", 2), ("TABLE_EMPTY", 4)] == suite_root.problems(text)
+
+
 def test_a_column_of_evidence_is_used_when_any_row_reads_it(suite_root: Root) -> None:
     """Rows can be about different actions."""
     text = """\
@@ -554,6 +561,26 @@ def test_golden_records_must_be_records(suite_root: Root) -> None:
     """A file that is no record would compare with anything but itself."""
     suite_root.write("golden.json", '{"a": 1}')
     assert [("VALUE_INVALID", 3)] == suite_root.problems(case("expect: { record: { $exact: golden.json } }"))
+
+
+def test_unused_fixtures_are_named(suite_root: Root) -> None:
+    """By kind and name."""
+    head = f"{HEAD}    spare: {{}}\n  memory: {{ idle: {{ label: failure, request: {{ $use: small }} }} }}\n"
+    request, memory = suite_root.texts(case(), head=head)
+    assert "nothing uses the request fixture `spare`" in request
+    assert "nothing uses the memory fixture `idle`" in memory
+
+
+def test_a_key_of_vectors_at_the_top_of_a_suite(suite_root: Root) -> None:
+    """The hint says where it belongs."""
+    (message,) = suite_root.texts(case(), head=f"{HEAD}request: {{}}\n")
+    assert "`request` belongs into a vector" in message
+
+
+def test_another_version_is_not_held_to_the_rules_of_this_one(suite_root: Root) -> None:
+    """All of it would look wrong."""
+    (message,) = suite_root.texts("schema_version: vector.v1\nanything: 1\nvectors: 7\n", head="")
+    assert "`schema_version` must be `vector.v0`, not `vector.v1`" in message
 
 
 def test_unknown_names_come_with_a_suggestion(suite_root: Root) -> None:

@@ -126,6 +126,18 @@ def test_outside_the_root(tree: Path, tmp_path_factory: pytest.TempPathFactory) 
     assert "PATH_OUTSIDE_ROOT" == code(tree, "vectors/**/*.yaml")
 
 
+def test_links_of_others_are_none_of_our_business(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A glob from the root passes folders and files that have nothing to do with vectors."""
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "x.lumyn.yaml").write_text("", encoding="utf-8")
+    (tree / "notes.txt").symlink_to(outside / "x.lumyn.yaml")
+    (tree / "elsewhere").symlink_to(outside)
+    assert "src/pay.lumyn.yaml" in names(tree)
+    assert "elsewhere/x.lumyn.yaml" not in names(tree)
+    (tree / "ours.lumyn.yaml").symlink_to(outside / "x.lumyn.yaml")
+    assert "PATH_OUTSIDE_ROOT" == code(tree, "**/*.lumyn.yaml")
+
+
 def test_links_inside_the_root_are_followed_and_circles_are_not(tree: Path) -> None:
     """A linked folder of vectors must not be dropped in silence."""
     (tree / "more").mkdir()

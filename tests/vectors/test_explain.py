@@ -69,6 +69,7 @@ CHANGES = [
     ("amount_currency_not_in: [USD]", "amount_currency USD not in [USD]", "none of [USD]"),
     ("evidence.risk_gt: 0.5", "risk 0.5 > 0.5", "more than 0.5"),
     ("evidence.risk_gte: 1", "risk 0.5 >= 1", "1"),
+    ("evidence.risk_lte: 0", "risk 0.5 <= 0", "0"),
     ("evidence.risk_lt: 0.5", "risk 0.5 < 0.5", "less than 0.5"),
     ("evidence.count_gt: 3", "count 3 > 3", "more than 3"),
     ("evidence.tier_ne: low", "tier low is not low", "anything but low"),
@@ -96,6 +97,7 @@ def test_the_value_that_would_do_it(suite_root: Root, condition: str, comparison
     "condition",
     [
         "amount_usd_lt: 0",
+        "amount_usd_lte: -1",
         "evidence.risk_gt: 1",
         "evidence.risk_lt: 0",
         "evidence.count_lt: 0",
@@ -211,7 +213,13 @@ class TestDeciding:
     def test_unknown_evidence(self, suite_root: Root) -> None:
         """The engine's requirement names the rules that could not be settled."""
         request = REQUEST.replace("risk: 0.5, ", "").replace("vip: false", "vip: true")
-        (rule,) = explained(suite_root, escalates("if: { evidence.risk_gt: 0.9 }"), request=request).deciding
+        settled = escalates("if: { evidence.count_gt: 9 }", rule_id="F", code="ACME_TWO")
+        trusting = settled.replace("id: F, stage: ESCALATIONS", "id: G, stage: TRUST_PATHS").replace(
+            "count_gt", "risk_lt"
+        )
+        trusting = trusting.replace("verdict: ESCALATE", "verdict: TRUST").replace(" 9 ", " 1 ")
+        rules = [escalates("if: { evidence.risk_gt: 0.9 }"), settled, trusting]
+        (rule,) = explained(suite_root, *rules, request=request, expect="reason_codes: [ACME_TRUST]").deciding
         assert ("LUMYN_EVIDENCE_UNKNOWN", ("E needs evidence.risk",)) == (rule.rule_id, rule.operands)
 
     def test_missing_requirements(self, suite_root: Root) -> None:
@@ -247,6 +255,18 @@ def test_an_error_has_nothing_to_explain_but_itself(suite_root: Root) -> None:
     found = explain(suite_root.run(text))
     assert found is not None
     assert ("INVALID_REQUEST_SCHEMA", (), None, None) == (found.got, found.deciding, found.nearest, found.memory)
+
+
+def test_an_error_for_another_reason_is_still_the_error(suite_root: Root) -> None:
+    """Its code is as expected, its problems are not."""
+    text = """\
+    - name: one
+      request: { $use: small, $with: { action.amount.value: -1 } }
+      expect: { error: { reason_code: INVALID_REQUEST_SCHEMA, problems: [FIELD_UNKNOWN] } }
+    """
+    found = explain(suite_root.run(text))
+    assert found is not None
+    assert ("", "INVALID_REQUEST_SCHEMA") == (found.expected, found.got)
 
 
 def test_a_storage_failure_is_not_explained_by_rules(suite_root: Root) -> None:

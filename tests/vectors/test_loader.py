@@ -169,7 +169,7 @@ def test_a_table_makes_one_vector_a_row(suite_root: Root) -> None:
       table:
         columns: [id, request.action.amount.value, request.evidence.risk, expect.verdict, expect.reason_codes]
         rows:
-          - [at, 25, 0.1, TRUST, [ACME_SMALL]]
+          - [at, 25, 0.1, TRUST, { contains: [ACME_SMALL] }]
           - [over, 25.01, 0.1, ESCALATE, [NO_MATCH_DEFAULT_ESCALATE]]
           - [unknown, 25, null, QUERY, [EVIDENCE_MISSING]]
     """

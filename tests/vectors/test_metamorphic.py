@@ -89,7 +89,7 @@ def cases(file: str) -> Iterator[Case]:
     for result in golden.of_policy(file):
         vector = result.vector
         policy, broken = vector.policy, False
-        labels: dict[str, tuple[Label, JsonObject]] = {}
+        labels: list[tuple[Label, JsonObject]] = []
         asked: dict[str, JsonObject] = {}
         assert policy is not None
         for step in result.steps:
@@ -99,7 +99,7 @@ def cases(file: str) -> Iterator[Case]:
                 case FaultStep():
                     broken = step.step.storage is not StorageFault.OK
                 case LabelStep():
-                    labels[step.step.decision] = (step.step.label, asked[step.step.decision])
+                    labels.append((step.step.label, asked[step.step.decision]))
                 case DecideStep():
                     request = step.request or {}
                     if step.step.step_id is not None:
@@ -110,7 +110,7 @@ def cases(file: str) -> Iterator[Case]:
                             request = {key: value for key, value in request.items() if key != "request_id"}
                         seeds = tuple((seed.label, seed.request) for seed in vector.memory)
                         name = f"{vector.node_id}#{step.index}"
-                        yield Case(name, vector, policy, (*seeds, *labels.values()), request)
+                        yield Case(name, vector, policy, (*seeds, *labels), request)
 
 
 def spoils(spec: EvidenceSpec | None, value: object, *, needless: bool) -> bool:

@@ -84,8 +84,8 @@ EXPECTATIONS = [
     ("record: { policy: { policy_id: other } }", "record"),
     ("record: { request: { action: { amount: { value: { between: [10, 12] } } } } }", ""),
     ("record: { request: { action: { amount: { value: { lt: 12 } } } } }", "record"),
-    ("record: { nothing: { is_empty: true } }", ""),
-    ("record: { nothing: null }", "record"),
+    ("record: { links: { is_empty: true } }", ""),
+    ("record: { links: null }", "record"),
     ("error: INVALID_REQUEST_SCHEMA", "error"),
 ]
 

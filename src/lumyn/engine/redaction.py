@@ -141,7 +141,7 @@ class RedactionPolicy:
         Raises:
             InvalidConfigError: `REMOVAL_FORBIDDEN`, once for each such pointer.
         """
-        read = _read_by(policy)
+        read = _read_by(policy) if self.remove else ()
         if problems := [
             _forbidden(pointer, f"a rule of the policy `{policy.policy_id}` reads it", "/redaction/remove")
             for pointer in self.remove

@@ -148,10 +148,13 @@ def open_existing(
         row = connection.execute("SELECT value FROM meta WHERE key = 'store_id'").fetchone()
         if row is None:
             raise StoreUnavailableError("the store has no identity", detail="STORE_IDENTITY_MISMATCH")
+        identity = _identity(path, found)
+        # From here on the store itself waits; see `lumyn.store.waiting`.
+        connection.execute("PRAGMA busy_timeout = 0")
     except BaseException:
         connection.close()
         raise
-    return connection, _identity(path, found), str(row[0])
+    return connection, identity, str(row[0])
 
 
 def _identity(path: Path, found: os.stat_result) -> FileIdentity:

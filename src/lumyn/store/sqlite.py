@@ -319,7 +319,6 @@ class SqliteStore:
             connection, self._file, found_id = open_existing(
                 Path(self._path), synchronous=self._synchronous, busy_timeout_s=max(0.0, until - monotonic())
             )
-            connection.execute("PRAGMA busy_timeout = 0")  # from here on `patiently` waits
             if self._store_id is not None and found_id != self._store_id:
                 connection.close()
                 raise StoreUnavailableError(

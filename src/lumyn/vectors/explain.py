@@ -28,6 +28,9 @@ __all__ = ["DecidingRule", "Explanation", "MemoryNote", "deciding_rules", "expla
 
 DEFAULT_RULE: Final = "default"
 
+_GUARDED: Final = frozenset({Stage.REQUIREMENTS, Stage.HARD_BLOCKS, Stage.ESCALATIONS})
+"""The stages whose rules must be settled before anything is trusted."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecidingRule:
@@ -178,7 +181,7 @@ def _engine_operands(rule_id: str, traced: Trace) -> Iterator[str]:
         yield f"fx_rate_to_usd for {facts.amount_currency}"
     elif rule_id == LUMYN_EVIDENCE_UNKNOWN:
         for rule in traced.rules:
-            if rule.truth is Truth.UNKNOWN and rule.rule.stage in {Stage.HARD_BLOCKS, Stage.ESCALATIONS}:
+            if rule.truth is Truth.UNKNOWN and rule.rule.stage in _GUARDED:
                 unknown = [each.condition.fact for each in rule.conditions if each.outcome is Truth.UNKNOWN]
                 yield f"{rule.rule.rule_id} needs {', '.join(dict.fromkeys(unknown))}"
 
