@@ -12,6 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ from lumyn.digest import canonical_text, freeze, sha256_text
 from lumyn.store.base import StoredDecision
 
 BATCH = 250
-WARM_UP = 6
-"""Batches before the timed ones: enough for the log to have reached its full size and begun anew."""
+WARM_UP = 6 * BATCH
+"""Decisions before the timed ones: enough for the log to have reached its full size and begun anew."""
 
 
 class NoStore:
@@ -72,13 +73,16 @@ def floor(path: Path, synchronous: str) -> sqlite3.Connection:
 
 def durable(synchronous: str, rounds: int, folder: Path) -> bool:
     """
-    Time decide() beside the floor, batch by batch in turn, and report the ratio.
+    Time decide() beside the floor, in turn, and report the ratio.
 
-    A batch, not a call, is timed: every thousand pages or so SQLite moves its log into the file, and each commit owes
-    its share of that. A `request_id` adds a row of its own, the idempotency key, so both are timed and the goal is
-    for the record alone: the same bytes as the floor writes.
+    At `FULL` every commit waits for the disk itself, so the contenders take turns call by call and see the disk in the
+    same state. At `NORMAL` only every thousandth page or so does, when SQLite moves its log into the file: there a
+    batch is timed, so that each commit bears its share. A `request_id` adds a row of its own, the idempotency key, so
+    both are timed, and the goal is for the record alone: the bytes that the floor writes.
     """
-    keyed = requests((rounds + WARM_UP) * BATCH)
+    batch = 1 if synchronous == "FULL" else BATCH
+    rounds = rounds * BATCH // batch if batch == 1 else rounds
+    keyed = requests(WARM_UP + rounds * batch)
     plain = [{name: value for name, value in request.items() if name != "request_id"} for request in keyed]
     policy = load_policy(SUPPORT_POLICY)
     connection = floor(folder / f"floor-{synchronous}.db", synchronous)
@@ -87,34 +91,34 @@ def durable(synchronous: str, rounds: int, folder: Path) -> bool:
         Gate.open(policy=policy, store=folder / f"{synchronous}.db", create=True, synchronous=synchronous) as gate,
         Gate.open(policy=policy, store=folder / f"{synchronous}-k.db", create=True, synchronous=synchronous) as second,
     ):
-        records: list[str] = []
+        records = [gate.decide(request).to_json() for request in plain[:BATCH]]
 
-        def insert(number: int) -> None:
-            for place in range(number * BATCH, (number + 1) * BATCH):
-                connection.execute("BEGIN IMMEDIATE")
-                values = (ids.new(place), records[place % len(records)])
-                connection.execute("INSERT INTO records VALUES (?, ?)", values)
-                connection.execute("COMMIT")
+        def insert(place: int) -> None:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("INSERT INTO records VALUES (?, ?)", (ids.new(place), records[place % BATCH]))
+            connection.execute("COMMIT")
 
-        def decide(number: int) -> None:
-            for place in range(number * BATCH, (number + 1) * BATCH):
-                gate.decide(plain[place])
+        calls: dict[str, Callable[[int], object]] = {
+            "bare insert": insert,
+            "decide": lambda place: gate.decide(plain[place]),
+            "decide with request_id": lambda place: second.decide(keyed[place]),
+        }
+        for place in range(WARM_UP):
+            for call in calls.values():
+                call(place)
 
-        def decide_keyed(number: int) -> None:
-            for place in range(number * BATCH, (number + 1) * BATCH):
-                second.decide(keyed[place])
+        def batched(call: Callable[[int], object]) -> Callable[[int], None]:
+            def run(number: int) -> None:
+                for place in range(WARM_UP + number * batch, WARM_UP + (number + 1) * batch):
+                    call(place)
 
-        records += [gate.decide(request).to_json() for request in plain[:BATCH]]
-        for number in range(WARM_UP):
-            insert(number)
-            decide(number)
-            decide_keyed(number)
-        contenders = {"bare insert": insert, "decide": decide, "decide with request_id": decide_keyed}
-        times = interleaved(contenders, rounds=rounds, start=WARM_UP)
-    print(f"synchronous={synchronous}, medians of {rounds} batches of {BATCH}:")
+            return run
+
+        times = interleaved({name: batched(call) for name, call in calls.items()}, rounds=rounds)
+    print(f"synchronous={synchronous}, medians of {rounds} times {batch} calls:")
     for name, seconds in times.items():
         paired = statistics.median(b / a for a, b in zip(times["bare insert"], seconds, strict=True))
-        print(f"  {name:24}{microseconds(seconds, per=BATCH):8.0f} us {paired:6.2f} x")
+        print(f"  {name:24}{microseconds(seconds, per=batch):8.0f} us {paired:6.2f} x")
     paired = statistics.median(b / a for a, b in zip(times["bare insert"], times["decide"], strict=True))
     return report(f"decide / bare INSERT+COMMIT at {synchronous}", paired, 2.0 if synchronous == "FULL" else 2.5)
 

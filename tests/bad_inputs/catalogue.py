@@ -164,7 +164,7 @@ CASES: dict[str, dict[str, str]] = {
         "vec-009": "a vector file that is a link out of the repository",
         "vec-010": "a country that YAML reads as false",
         "vec-011": "an expectation given twice",
-        "vec-013": "another time zone, hash seed and day",
+        "vec-013": "another time zone, hash seed and locale",
         "vec-014": "another order, several workers, a second run in one process",
         "vec-015": "a seeded experience with a misspelt label",
         "vec-016": "two experiences that resemble a request equally",

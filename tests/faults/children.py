@@ -54,8 +54,7 @@ def kill_at_every_statement(name: str, folder: str) -> dict[str, int]:
 
 
 def _size(stage: Stage) -> int:
-    before = stage.before
-    return len(before.records) + len(before.memory) + len(before.events)
+    return len(stage.before.records) + len(stage.before.memory) + len(stage.before.events)
 
 
 def _killed(stage: Stage, path: Path, plan: seam.Plan) -> bool:
