@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lumyn.core.deciding import DEFAULT_RULE
 from lumyn.model import JsonObject
 from lumyn.vectors.drift import Drift, DriftKind
-from lumyn.vectors.explain import DEFAULT_RULE
 from lumyn.vectors.format import Expectation, Vector
 from lumyn.vectors.runner import Outcome, RunHooks, StepResult, VectorResult, run, settle
 from pytest_lumyn.failure import drift_failure, error_failure

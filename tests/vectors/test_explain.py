@@ -7,10 +7,10 @@ from decimal import Decimal
 import pytest
 from vector_suites import Root
 
+from lumyn.engine.nearest import NearMiss
 from lumyn.model import Stage, Verdict
 from lumyn.vectors import explain, run
 from lumyn.vectors.explain import Explanation
-from lumyn.vectors.nearest import NearMiss
 
 HEAD = """\
 schema_version: policy.v0

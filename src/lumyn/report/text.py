@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from lumyn.core.deciding import DecidingRule
+from lumyn.engine.nearest import NearMiss
 from lumyn.errors import InvalidDocumentError
 from lumyn.model import JsonValue, Stage, Verdict
 from lumyn.policy.scalars import decimal_text
 from lumyn.vectors.drift import Drift, DriftKind, itemise
 from lumyn.vectors.expect import is_operators
-from lumyn.vectors.explain import DecidingRule, Explanation, MemoryNote, explain
+from lumyn.vectors.explain import Explanation, MemoryNote, explain
 from lumyn.vectors.format import AdvanceStep
-from lumyn.vectors.nearest import NearMiss
 from lumyn.vectors.runner import Outcome, StepOutcome, StepResult, VectorResult
 
 __all__ = ["Line", "Segment", "Style", "headline", "plain", "printable", "render", "terminal_markup"]

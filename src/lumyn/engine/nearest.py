@@ -1,6 +1,6 @@
 """
 The nearest miss: the rule that one more comparison would have fired, and the value that would have done it.
-Exact, from a trace: a strict bound is named as one; must not know vectors or how anything is shown.
+Exact, from a trace: a strict bound is named as one; must not know records, stores or how anything is shown.
 """
 
 from __future__ import annotations
