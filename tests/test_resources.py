@@ -27,7 +27,7 @@ def fresh() -> Iterator[None]:
 def package(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
     """Pretend that the package is installed in `folder`."""
     folder.mkdir(parents=True)
-    monkeypatch.setattr(_resources, "files", lambda name: folder)
+    monkeypatch.setattr(_resources, "_PACKAGE", folder)
     return folder
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +15,8 @@ from lumyn.model import JsonObject
 
 __all__ = ["data_root", "policies_dir", "schema", "schema_path", "vectors_dir"]
 
+# Not through `importlib.resources`, which costs a short command more than everything it reads.
+_PACKAGE: Final = Path(__file__).parent
 _FOLDERS: Final = ("schemas", "policies", "vectors")
 
 
@@ -29,14 +30,12 @@ def data_root() -> Path:
     Raises:
         InstallationError: Neither is there.
     """
-    package = files("lumyn")
-    if isinstance(package, Path):
-        roots = [package / "_data"]
-        if package.parent.name == "src":
-            roots.append(package.parent.parent)
-        for root in roots:
-            if all((root / folder).is_dir() for folder in _FOLDERS):
-                return root
+    roots = [_PACKAGE / "_data"]
+    if _PACKAGE.parent.name == "src":
+        roots.append(_PACKAGE.parent.parent)
+    for root in roots:
+        if all((root / folder).is_dir() for folder in _FOLDERS):
+            return root
     raise InstallationError(
         "the schemas, policies and vectors that ship with lumyn are missing",
         hint="install lumyn again from its checkout or a wheel; a zipped package cannot be used",

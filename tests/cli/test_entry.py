@@ -158,10 +158,14 @@ def test_no_exit_code_but_one_says_that_the_action_may_proceed() -> None:
 @pytest.mark.parametrize(
     ("arguments", "banned"),
     [
-        (["--version"], {"typer", "rich", "ruamel", "sqlite3", "lumyn.core", "lumyn.engine", "lumyn.policy"}),
+        (["--version"], {"typing", "typer", "rich", "ruamel", "sqlite3", "lumyn.core", "lumyn.engine", "lumyn.policy"}),
         (["--help"], {"ruamel", "sqlite3", "lumyn.core", "lumyn.engine", "lumyn.store", "jsonschema", "deepdiff"}),
         (["decide", "r.json"], {"typer", "rich", "jsonschema", "deepdiff", "sqlite_utils", "lumyn.vectors"}),
         (["decide", "r.json", "--json"], {"typer", "rich", "jsonschema", "deepdiff", "sqlite_utils"}),
+        (
+            ["decide", "r.json"],
+            {"importlib.resources", "tempfile", "difflib", "lumyn.core.replay", "lumyn.engine.trace"},
+        ),
     ],
 )
 def test_a_command_loads_only_what_it_needs(
@@ -171,14 +175,6 @@ def test_a_command_loads_only_what_it_needs(
     script = f"import sys\nfrom lumyn.cli.entry import run\nrun({arguments!r})\nprint(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", script], cwd=workspace, capture_output=True, text=True, check=True)
     assert set() == banned & set(done.stderr.split())
-
-
-def test_the_early_path_and_typer_read_decide_alike(lumyn: Lumyn, workspace: Path) -> None:
-    """A plain `decide` never reaches Typer; the long way must do the same."""
-    path = write(workspace / "r.json", refund() | {"request_id": "same"})
-    early = lumyn("decide", path, "--json")
-    late = lumyn("--config", "lumyn.toml", "decide", "--json", "--", path)
-    assert (early.code, early.data) == (late.code, late.data)
 
 
 def test_a_reader_that_stops_ends_the_command_quietly(lumyn: Lumyn, workspace: Path) -> None:

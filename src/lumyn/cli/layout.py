@@ -5,7 +5,6 @@ Pure text; must not know colours, streams or what the text is about.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -24,6 +23,8 @@ def cells(text: str) -> int:
 
 
 def _char_cells(char: str) -> int:
+    import unicodedata
+
     if unicodedata.category(char) in _NO_CELL:
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1

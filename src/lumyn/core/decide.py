@@ -20,12 +20,10 @@ from lumyn.core.drafts import Draft, RecordWriter
 from lumyn.core.judge import judge
 from lumyn.core.memory import MemoryCache
 from lumyn.core.records import DecisionRecord, record_from_json
-from lumyn.core.replay import Replay, replay_decision
 from lumyn.core.requests import ParsedRequest, parse_request
 from lumyn.documents import Limits
-from lumyn.engine.evaluator import CompiledPolicy, compile_policy, trace
+from lumyn.engine.compiled import CompiledPolicy, compile_policy
 from lumyn.engine.redaction import RedactionPolicy, RedactionProfile
-from lumyn.engine.trace import Trace
 from lumyn.errors import IdempotencyConflictError, InvalidConfigError, NotFoundError, Problem, StoreUnavailableError
 from lumyn.model import JsonObject, Label, MemoryItem, Mode, Verdict
 from lumyn.policy.spec import Policy
@@ -34,6 +32,9 @@ from lumyn.store.base import Event, Store, StoredDecision, StoredPolicy, Transac
 
 if TYPE_CHECKING:
     from typing import Self
+
+    from lumyn.core.replay import Replay
+    from lumyn.engine.trace import Trace
 
 __all__ = ["Gate"]
 
@@ -315,6 +316,8 @@ class Gate:
             NotFoundError: No such decision, or its policy is not in the store.
             StoreUnavailableError: The store cannot be read.
         """
+        from lumyn.core.replay import replay_decision
+
         return replay_decision(self._store, decision_id, policy=policy)
 
     def trace(self, request: Mapping[str, object] | str | bytes, *, similarity: Decimal = Decimal(0)) -> Trace:
@@ -327,6 +330,8 @@ class Gate:
         Raises:
             InvalidRequestError: The request breaks its contract.
         """
+        from lumyn.engine.trace import trace
+
         return trace(self.policy, self.parse(request).request, similarity=similarity)
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from lumyn.core.records import (
     write_record,
 )
 from lumyn.core.requests import ParsedRequest
-from lumyn.engine.evaluator import ActionPlan
+from lumyn.engine.compiled import ActionPlan
 from lumyn.engine.redaction import Redacted, RedactionPolicy, RedactionProfile, redact
 from lumyn.errors import StoreUnavailableError
 from lumyn.model import Evaluation, MatchedRule, Mode, Similarity, Stage, Verdict

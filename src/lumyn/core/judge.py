@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lumyn.engine.evaluator import ActionPlan
+from lumyn.engine.compiled import ActionPlan
 from lumyn.engine.similarity import MemorySnapshot
 from lumyn.model import DecisionRequest, Evaluation, Facts, Similarity
 

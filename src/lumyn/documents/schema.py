@@ -5,7 +5,6 @@ A generated function says yes; `jsonschema`, imported only then, says what is wr
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -119,11 +118,13 @@ def _explain(error: ValidationError) -> Iterator[Problem]:
             if name not in cast("JsonObject", error.instance):
                 yield _problem(error, keyword, join_pointer(pointer, name))
     elif keyword == "additionalProperties":
+        from difflib import get_close_matches
+
         schema = cast("dict[str, dict[str, object]]", error.schema)
         known, patterns = list(schema.get("properties", {})), list(schema.get("patternProperties", {}))
         for name in cast("JsonObject", error.instance):
             if name not in known and not any(re.search(pattern, name) for pattern in patterns):
-                close = difflib.get_close_matches(name, known, n=1)
+                close = get_close_matches(name, known, n=1)
                 hint = f"did you mean `{close[0]}`?" if close else None
                 yield _problem(error, keyword, join_pointer(pointer, name), hint=hint)
     elif "propertyNames" in error.absolute_schema_path:

@@ -116,8 +116,24 @@ class _Builder:
             self._fatal("YAML_DIRECTIVE", "directives are not accepted", directive.end() - 1, hint="remove the line")
 
     def _run(self) -> None:
+        from ruamel.yaml import events
+
         for event in self._events():
-            self._handle(event)
+            at = event.start_mark.index
+            if isinstance(event, events.NodeEvent):
+                self._open(event, at, is_alias=isinstance(event, events.AliasEvent))
+            if isinstance(event, events.ScalarEvent):
+                self._scalar(event, at)
+            elif isinstance(event, (events.MappingStartEvent, events.SequenceStartEvent)):
+                self._start({} if isinstance(event, events.MappingStartEvent) else [], at)
+            elif isinstance(event, events.CollectionEndEvent):
+                self._frames.pop()
+            elif isinstance(event, events.AliasEvent):
+                self._place(None, at, key=f"*{event.anchor}")
+            elif isinstance(event, events.DocumentStartEvent):
+                self._documents += 1
+                if self._documents > 1:
+                    self._fatal("YAML_MULTI_DOCUMENT", "a file holds one document", at)
 
     def _events(self) -> Iterator[Event]:
         from ruamel.yaml import YAML
@@ -135,28 +151,7 @@ class _Builder:
             # Such as an escape beyond U+10FFFF, which the library does not report itself.
             self._fatal("YAML_SYNTAX", "not YAML", 0)
 
-    def _handle(self, event: Event) -> None:
-        from ruamel.yaml import events
-
-        at = event.start_mark.index
-        if isinstance(event, events.NodeEvent):
-            self._open(event, at)
-        if isinstance(event, events.ScalarEvent):
-            self._scalar(event, at)
-        elif isinstance(event, (events.MappingStartEvent, events.SequenceStartEvent)):
-            self._start({} if isinstance(event, events.MappingStartEvent) else [], at)
-        elif isinstance(event, events.CollectionEndEvent):
-            self._frames.pop()
-        elif isinstance(event, events.AliasEvent):
-            self._place(None, at, key=f"*{event.anchor}")
-        elif isinstance(event, events.DocumentStartEvent):
-            self._documents += 1
-            if self._documents > 1:
-                self._fatal("YAML_MULTI_DOCUMENT", "a file holds one document", at)
-
-    def _open(self, event: NodeEvent, at: int) -> None:
-        from ruamel.yaml.events import AliasEvent
-
+    def _open(self, event: NodeEvent, at: int, *, is_alias: bool) -> None:
         self._nodes += 1
         if self._nodes > self._limits.max_nodes:
             self._problems.append(too_large(self._limits, error=self._error))
@@ -164,7 +159,7 @@ class _Builder:
         if self._text[at - 1 : at] == "?" and not self._text[at : at + 1].isspace():
             # The library takes `{?a: b}` for an explicit key, YAML 1.2 for the text `?a`.
             self._fatal("YAML_SYNTAX", "`?` must be followed by a space, or quoted with its text", at - 1)
-        if isinstance(event, AliasEvent):
+        if is_alias:
             self._add("YAML_ALIAS", "aliases are not accepted", self._pointer(), at, hint="write the value out")
         elif event.anchor is not None:
             self._add("YAML_ALIAS", "anchors are not accepted", self._pointer(), at, hint="remove the anchor")

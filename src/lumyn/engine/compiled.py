@@ -14,7 +14,6 @@ from lumyn.engine import codegen, packed
 from lumyn.engine._per_policy import PerPolicy
 from lumyn.engine.outcome import Findings, conclude
 from lumyn.engine.packed import Layout
-from lumyn.engine.trace import trace_facts
 from lumyn.model import DecisionRequest, Evaluation, Facts
 from lumyn.policy.spec import Policy, Rule
 
@@ -63,6 +62,8 @@ class ActionPlan:
         return conclude(self.policy, findings)
 
     def _foreign(self, facts: Facts, similarity: Decimal) -> Evaluation:
+        from lumyn.engine.trace import trace_facts
+
         return trace_facts(self.policy, facts, similarity=similarity).evaluation
 
 

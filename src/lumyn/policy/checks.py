@@ -5,7 +5,6 @@ Knows shapes and spelling only; must not know what a rule, condition or evidence
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -79,7 +78,9 @@ class Checks:
         self._comparisons -= len(folded)
         if self._comparisons < 0 or len(word) > _SHOWN_CHARACTERS:
             return None
-        found = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=cutoff)
+        from difflib import get_close_matches
+
+        found = get_close_matches(word.casefold(), folded, n=1, cutoff=cutoff)
         return folded[found[0]] if found else None
 
     def near(self, word: str, candidates: Iterable[str]) -> str | None:

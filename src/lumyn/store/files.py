@@ -6,12 +6,10 @@ A file is created whole or not at all; must not know what the tables hold.
 from __future__ import annotations
 
 import os
-import secrets
 import sqlite3
 import stat
 from dataclasses import dataclass
 from hashlib import sha256
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -77,6 +75,8 @@ def create_store(path: Path) -> None:
         OSError: The folder or file cannot be made.
         sqlite3.Error: The tables cannot be made.
     """
+    import secrets
+
     if path.exists():
         return
     path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
@@ -105,9 +105,11 @@ def create_store(path: Path) -> None:
 
 def initialise(connection: sqlite3.Connection) -> str:
     """Make the tables in an empty database and return the new store's identity."""
+    import secrets
+
     store_id = secrets.token_hex(16)
     genesis = genesis_hash(store_id).hex()
-    schema = files("lumyn.store").joinpath("schema.sql").read_text(encoding="utf-8")
+    schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
     connection.executescript(
         f"BEGIN IMMEDIATE; {schema} "
         f"INSERT INTO meta VALUES ('store_id', '{store_id}'), ('genesis', '{genesis}'); "
