@@ -10,7 +10,7 @@ from pathlib import Path
 from faults.support import assert_unavailable, make_store, open_gate, refund
 from faults.walker import Found, read
 
-from lumyn import DecisionRecord, Gate, StoreUnavailableError
+from lumyn import DecisionRecord, Gate, NotFoundError, StoreUnavailableError
 from lumyn.model import MemoryItem
 from lumyn.store.base import Event
 
@@ -41,11 +41,22 @@ def _decide(gate: Gate, _: str) -> Result:
     return gate.decide(refund(KEY[1]))
 
 
+def _retract(gate: Gate, decision: str) -> Result:
+    """Take back the one label of a decision; once it is, the item that did so is the answer."""
+    try:
+        return gate.retract(decision, actor="ops", reason="a mistake")
+    except NotFoundError as error:
+        if error.reason_code != "ALREADY_RETRACTED":
+            raise
+        return gate.store.memory_items("acme", "support.refund")[-1]
+
+
 ACTS = (
     Act("first decision", _decide, cold=True, decides=True),
     Act("decision", _decide, decides=True),
     Act("label", lambda gate, decision: gate.label(decision, "near_miss", note="INC-2")),
     Act("seed", lambda gate, _: gate.seed("failure", refund(), summary="INC-3")),
+    Act("retraction", _retract),
     Act("event", lambda gate, decision: gate.append_event(decision, "override", {"why": "asked"}, actor="ops")),
 )
 
@@ -58,7 +69,8 @@ class Stage:
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
         self.template = folder / "template.db"
-        make_store(self.template, decisions=0 if act.cold else 3, failures=0 if act.cold else 1)
+        labelled = 2 if act.name == "retraction" else 1
+        make_store(self.template, decisions=0 if act.cold else 3, failures=0 if act.cold else labelled)
         self.before = read(self.template)
         self.subject = self.before.keys.get(("acme", "seed-1"), "")
         self._copies = 0
@@ -102,7 +114,7 @@ class Stage:
             return False
         added = {*found.memory, *found.events} - {*self.before.memory, *self.before.events}
         assert (result.memory_id if isinstance(result, MemoryItem) else result.event_id) in added
-        assert (2 if self.act.name == "label" else 1) == len(added)
+        assert (2 if self.act.name in {"label", "retraction"} else 1) == len(added)
         return True
 
     def _decided(self, record: DecisionRecord, found: Found) -> bool:

@@ -149,7 +149,8 @@ def _pair(found: Found, bodies: dict[str, dict[str, Any]]) -> None:
             found.torn.append(f"decision {decision_id} without its key")
         if record["policy"]["policy_hash"] not in bodies["policy"]:
             found.torn.append(f"decision {decision_id} without its policy")
-    labelled = {event["data"]["memory_id"] for event in bodies["event"].values() if event["type"] == "label"}
+    told = [event["data"] for event in bodies["event"].values() if event["type"] in {"label", "retraction"}]
+    labelled = {data["memory_id"] for data in told}
     learnt = {key for key, item in bodies["memory"].items() if item["source_decision_id"] is not None}
     found.torn.extend(f"label without its experience {key}" for key in sorted(labelled - learnt))
     found.torn.extend(f"experience {key} without its label" for key in sorted(learnt - labelled))

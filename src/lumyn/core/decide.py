@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
-from lumyn.core import experience
+from lumyn.core import experience, retraction
 from lumyn.core.clock import Clock, IdSource, SystemClock, UlidSource, rfc3339
 from lumyn.core.drafts import Draft, RecordWriter
 from lumyn.core.judge import judge
@@ -259,20 +259,64 @@ class Gate:
         """
         return experience.seed(self, experience.known_label(label), request, summary=summary, memory_id=memory_id)
 
+    def retract(
+        self,
+        target: str,
+        *,
+        label: Label | str | None = None,
+        tenant_id: str | None = None,
+        actor: str | None = None,
+        reason: str | None = None,
+    ) -> MemoryItem:
+        """
+        Take back one experience: later decisions are not compared with it any more, which can loosen a verdict.
+
+        Nothing is deleted: a new item says that the other one is taken back, and an event of the decision says so too.
+
+        Args:
+            target: A memory id, or a decision with one label that stands.
+            label: Only a label of this kind; tells apart the labels of one decision.
+            tenant_id: Only an experience of this tenant: of another one nothing is told. Of any when None.
+            actor: Who says so.
+            reason: Why, in a line.
+
+        Returns:
+            The item that takes the other one back, durable.
+
+        Raises:
+            NotFoundError: Nothing was written: the id is not known (`MEMORY_NOT_FOUND`), no such label stands
+                (`NOTHING_TO_RETRACT`, `ALREADY_RETRACTED`), or several do (`RETRACTION_AMBIGUOUS`).
+            StoreUnavailableError: Nothing was written.
+            InvalidRequestError: The label is not known.
+        """
+        known = None if label is None else experience.known_label(label)
+        return retraction.retract(self, target, label=known, tenant_id=tenant_id, actor=actor, reason=reason)
+
     def append_event(
-        self, decision_id: str, event_type: str, data: JsonObject | None = None, *, actor: str | None = None
+        self,
+        decision_id: str,
+        event_type: str,
+        data: JsonObject | None = None,
+        *,
+        actor: str | None = None,
+        reason: str | None = None,
     ) -> Event:
         """
         Append an event to a stored decision; the decision itself never changes.
 
         Args:
-            event_type: Lower-case name of what happened, such as `override`.
+            event_type: Lower-case name of what happened, such as `override`; not `label` or `retraction`, which
+                belong to an experience.
+            data: What happened; plain JSON.
+            actor: Who says so.
+            reason: Why, in a line; kept as `reason` in the data.
 
         Raises:
             NotFoundError: No such decision.
             StoreUnavailableError: Nothing was written.
+            InvalidRequestError: The event is not one that can be appended.
         """
-        return experience.append_event(self, decision_id, event_type, data or {}, actor=actor)
+        return experience.append_event(self, decision_id, event_type, data or {}, actor=actor, reason=reason)
 
     def record(self, decision_id: str) -> DecisionRecord:
         """Return a stored record. Raises `NotFoundError`, `StoreUnavailableError`."""

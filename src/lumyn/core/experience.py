@@ -22,10 +22,12 @@ from lumyn.store.base import Event, Store, Transaction
 if TYPE_CHECKING:
     from lumyn.core.decide import Gate
 
-__all__ = ["append_event", "known_label", "label", "seed"]
+__all__ = ["LABEL_EVENT", "RETRACTION_EVENT", "append_event", "has_item", "known_label", "label", "seed", "writing"]
 
 LABEL_EVENT: Final = "label"
+RETRACTION_EVENT: Final = "retraction"
 
+_OWN_EVENTS: Final = {LABEL_EVENT: "Gate.label", RETRACTION_EVENT: "Gate.retract"}
 _EVENT_TYPE: Final = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 
 
@@ -46,7 +48,7 @@ def label(gate: Gate, decision_id: str, value: Label, *, note: str | None, actor
     now_ms = gate.clock.now_ms()
     at = rfc3339(now_ms)
     memory_id, event_id = gate.ids.new(now_ms), gate.ids.new(now_ms)
-    with _writing(gate.store, lambda: _has_item(gate.store, item)) as transaction:
+    with writing(gate.store, lambda: has_item(gate.store, item)) as transaction:
         stored = transaction.decision(decision_id)
         document = record_from_json(stored.record_json).to_dict()["request"]
         if not isinstance(document, dict):
@@ -83,23 +85,28 @@ def seed(
     now_ms = gate.clock.now_ms()
     new_id = memory_id or gate.ids.new(now_ms)
     item = _item(gate, parsed.request, value, summary, memory_id=new_id, at=rfc3339(now_ms), source=None)
-    with _writing(gate.store, lambda: _has_item(gate.store, item)) as transaction:
+    with writing(gate.store, lambda: has_item(gate.store, item)) as transaction:
         item = transaction.append_memory(item)
     return item
 
 
-def append_event(gate: Gate, decision_id: str, event_type: str, data: JsonObject, *, actor: str | None) -> Event:
+def append_event(
+    gate: Gate, decision_id: str, event_type: str, data: JsonObject, *, actor: str | None, reason: str | None
+) -> Event:
     """Append an event to a stored decision; see `Gate.append_event`."""
     if _EVENT_TYPE.fullmatch(event_type) is None:
-        raise InvalidRequestError(
-            [
-                Problem(
-                    code="FIELD_PATTERN",
-                    message="an event type is lower-case letters, digits, `_` and `.`",
-                    pointer="/type",
-                )
-            ]
-        )
+        message = "an event type is lower-case letters, digits, `_` and `.`"
+        raise InvalidRequestError([Problem(code="FIELD_PATTERN", message=message, pointer="/type")])
+    if event_type in _OWN_EVENTS:
+        # Such an event without its experience would tell people of a memory that no decision is compared with.
+        message = f"an event of type `{event_type}` comes with the experience it tells of"
+        hint = f"call `{_OWN_EVENTS[event_type]}`"
+        raise InvalidRequestError([Problem(code="VALUE_INVALID", message=message, pointer="/type", hint=hint)])
+    if reason is not None:
+        if "reason" in data:
+            message = "a reason is given twice: in the data of the event, and apart from it"
+            raise InvalidRequestError([Problem(code="FIELD_CONFLICT", message=message, pointer="/data/reason")])
+        data = {**data, "reason": reason}
     now_ms = gate.clock.now_ms()
     event = Event(
         seq=0,
@@ -110,15 +117,15 @@ def append_event(gate: Gate, decision_id: str, event_type: str, data: JsonObject
         data=data,
         actor=actor,
     )
-    with _writing(gate.store, lambda: _has_event(gate.store, event)) as transaction:
+    with writing(gate.store, lambda: _has_event(gate.store, event)) as transaction:
         transaction.decision(decision_id)
         seq = transaction.append_event(event)
     return replace(event, seq=seq)
 
 
 @contextmanager
-def _writing(store: Store, happened: Callable[[], bool]) -> Iterator[Transaction]:
-    """A write transaction; when its commit fails, which does not say whether it happened, `happened` says so."""
+def writing(store: Store, happened: Callable[[], bool]) -> Iterator[Transaction]:
+    """Begin a write transaction; when its commit fails, which leaves open whether it happened, `happened` tells."""
     committing = False
     try:
         with store.write() as transaction:
@@ -129,7 +136,8 @@ def _writing(store: Store, happened: Callable[[], bool]) -> Iterator[Transaction
             raise
 
 
-def _has_item(store: Store, item: MemoryItem) -> bool:
+def has_item(store: Store, item: MemoryItem) -> bool:
+    """Return whether the store is known to hold exactly this item."""
     try:
         found = store.memory_items(item.tenant_id, item.action_type, after_seq=item.seq - 1, limit=1)
     except StoreUnavailableError:

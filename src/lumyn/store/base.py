@@ -122,8 +122,14 @@ class Transaction(Protocol):
     def memory_items(self, tenant_id: str | None, action_type: str, *, after_seq: int = 0) -> list[MemoryItem]:
         """Return the items of one tenant and action with `seq > after_seq`, in `seq` order; may be empty."""
 
+    def memory_item(self, memory_id: str) -> MemoryItem:
+        """Return one item. Raises `NotFoundError`."""
+
     def decision(self, decision_id: str) -> StoredDecision:
         """Return a stored decision. Raises `NotFoundError`."""
+
+    def events(self, decision_id: str) -> list[Event]:
+        """Return the events of a decision in the order they were appended; may be empty."""
 
     def append_decision(
         self, decision: StoredDecision, *, request_id: str | None = None, request_digest: str = ""
@@ -203,6 +209,12 @@ class Store(Protocol):
         self, tenant_id: str | None, action_type: str, *, after_seq: int = 0, limit: int | None = None
     ) -> list[MemoryItem]:
         """Return items of one tenant and action in `seq` order."""
+
+    def memory_item(self, memory_id: str) -> MemoryItem:
+        """Return one item. Raises `NotFoundError`."""
+
+    def memory_ids(self, prefix: str, *, limit: int) -> list[str]:
+        """Return ids of items that begin with `prefix`, oldest first, at most `limit`."""
 
     def policy(self, policy_hash: str) -> StoredPolicy:
         """Return the policy text kept under `policy_hash`. Raises `NotFoundError`."""

@@ -118,11 +118,14 @@ def rows_come_back_as_they_went_in(provider: Provider) -> None:
         _expect("seq of the event", 3, transaction.append_event(_event(1)))
         kept = transaction.append_memory(_item(1))
         _expect("the decision inside the transaction", replace(decision, seq=2), transaction.decision("D0001"))
+        _expect("the events inside the transaction", [replace(_event(1), seq=3)], transaction.events("D0001"))
         _expect("memory inside the transaction", [kept], transaction.memory_items("acme", _ACTION))
+        _expect("the item inside the transaction", kept, transaction.memory_item("M0001"))
     _expect("the memory item", replace(_item(1), seq=4, leaf=kept.leaf), kept)
     _expect("the decision", replace(decision, seq=2), store.decision("D0001"))
     _expect("the events", [replace(_event(1), seq=3)], store.events("D0001"))
     _expect("the memory", [kept], store.memory_items("acme", _ACTION))
+    _expect("the item by its id", kept, store.memory_item("M0001"))
     _expect("the policy", _POLICY, store.policy("sha256:0"))
 
 
@@ -137,6 +140,11 @@ def unknown_ids_are_not_found(provider: Provider) -> None:
         transaction.decision("D0002")
     with _refused("an unknown policy", NotFoundError):
         store.policy("sha256:1")
+    for text in ("M0002", "m0001", "D0001", "", "%"):
+        with _refused("an unknown memory item", NotFoundError):
+            store.memory_item(text)
+    with _refused("an unknown memory item in a transaction", NotFoundError), store.write() as transaction:
+        transaction.memory_item("M0002")
     _expect("events of an unknown decision", [], store.events("D0002"))
     _expect("memory of another action", [], store.memory_items("acme", "support.other"))
 
@@ -254,10 +262,13 @@ def ids_are_found_by_their_beginning(provider: Provider) -> None:
     with store.write() as transaction:
         for decision_id in ids:
             transaction.append_decision(_decision(1, decision_id=decision_id))
+            transaction.append_memory(replace(_item(1), memory_id=decision_id))
     for prefix in ("", "A", "AB", "AB1", "A%", "A_", "C", "ab"):
-        found = store.decision_ids(prefix, limit=9)
-        _expect(f"ids that begin with {prefix!r}", [each for each in ids if each.startswith(prefix)], found)
+        expected = [each for each in ids if each.startswith(prefix)]
+        _expect(f"ids that begin with {prefix!r}", expected, store.decision_ids(prefix, limit=9))
+        _expect(f"ids of items that begin with {prefix!r}", expected, store.memory_ids(prefix, limit=9))
     _expect("the first ids", ids[:2], store.decision_ids("", limit=2))
+    _expect("the first ids of items", ids[:2], store.memory_ids("", limit=2))
 
 
 def one_transaction_at_a_time(provider: Provider) -> None:

@@ -19,8 +19,10 @@ __all__ = [
     "decision_from_stored",
     "event_body",
     "event_from_row",
+    "event_from_stored",
     "memory_body",
     "memory_from_row",
+    "memory_from_rows",
     "memory_from_stored",
     "policy_body",
     "policy_from_row",
@@ -97,6 +99,12 @@ def event_from_row(seq: object, body: object) -> Event:
     )
 
 
+def event_from_stored(seq: object, body: object, leaf: object) -> Event:
+    """Return the event of a row, its body held against its leaf. Raises `StoreIntegrityError`."""
+    require_leaf("event", body, leaf)
+    return event_from_row(seq, body)
+
+
 def memory_body(item: MemoryItem) -> str:
     """Return the canonical body of a memory row."""
     return _body(
@@ -140,6 +148,13 @@ def memory_from_stored(seq: object, body: object, leaf: object) -> MemoryItem:
     """Return the memory item of a row, its body held against its leaf. Raises `StoreIntegrityError`."""
     require_leaf("memory", body, leaf)
     return memory_from_row(seq, body, leaf)
+
+
+def memory_from_rows(rows: list[tuple[object, ...]], memory_id: str) -> MemoryItem:
+    """Return the one memory item found. Raises `NotFoundError` when there is none."""
+    if not rows:
+        raise NotFoundError(f"no experience `{memory_id[:64]}` in the store", reason_code="MEMORY_NOT_FOUND")
+    return memory_from_stored(*rows[0])
 
 
 def policy_body(policy: StoredPolicy) -> str:

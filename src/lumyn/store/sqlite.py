@@ -22,12 +22,20 @@ from lumyn.store.forking import watch
 from lumyn.store.rows import (
     decision_from_rows,
     decision_from_stored,
-    event_from_row,
+    event_from_stored,
+    memory_from_rows,
     memory_from_stored,
     policy_from_row,
     require_leaf,
 )
-from lumyn.store.transaction import DECISION_BY_ID, DECISION_COLUMNS, MEMORY_AFTER, SqliteTransaction
+from lumyn.store.transaction import (
+    DECISION_BY_ID,
+    DECISION_COLUMNS,
+    EVENTS_OF,
+    MEMORY_AFTER,
+    MEMORY_BY_ID,
+    SqliteTransaction,
+)
 from lumyn.store.waiting import DRIVER_ERRORS, patiently
 
 if TYPE_CHECKING:
@@ -145,7 +153,7 @@ class SqliteStore:
     def decision_ids(self, prefix: str, *, limit: int) -> list[str]:
         """Return ids that begin with `prefix`, oldest first, at most `limit`."""
         sql = "SELECT decision_id FROM decisions WHERE decision_id >= ? AND decision_id < ? ORDER BY seq LIMIT ?"
-        return [str(row[0]) for row in self._read(sql, (prefix, prefix + "\U0010ffff", limit))]
+        return self._ids(sql, prefix, limit)
 
     def decisions(
         self,
@@ -183,12 +191,7 @@ class SqliteStore:
 
     def events(self, decision_id: str) -> list[Event]:
         """Return the events of a decision in the order they were appended; may be empty."""
-        sql = "SELECT seq, body, leaf FROM decision_events WHERE decision_id = ? ORDER BY seq"
-        found = []
-        for seq, body, leaf in self._read(sql, (decision_id,)):
-            require_leaf("event", body, leaf)
-            found.append(event_from_row(seq, body))
-        return found
+        return [event_from_stored(*row) for row in self._read(EVENTS_OF, (decision_id,))]
 
     def memory_items(
         self, tenant_id: str | None, action_type: str, *, after_seq: int = 0, limit: int | None = None
@@ -196,6 +199,15 @@ class SqliteStore:
         """Return items of one tenant and action in `seq` order."""
         rows = self._read(MEMORY_AFTER, (tenant_id or "", action_type, after_seq, -1 if limit is None else limit))
         return [memory_from_stored(*row) for row in rows]
+
+    def memory_item(self, memory_id: str) -> MemoryItem:
+        """Return one item. Raises `NotFoundError`."""
+        return memory_from_rows(self._read(MEMORY_BY_ID, (memory_id,)), memory_id)
+
+    def memory_ids(self, prefix: str, *, limit: int) -> list[str]:
+        """Return ids of items that begin with `prefix`, oldest first, at most `limit`."""
+        sql = "SELECT memory_id FROM memory_items WHERE memory_id >= ? AND memory_id < ? ORDER BY seq LIMIT ?"
+        return self._ids(sql, prefix, limit)
 
     def policy(self, policy_hash: str) -> StoredPolicy:
         """Return the policy text kept under `policy_hash`. Raises `NotFoundError`."""
@@ -272,6 +284,9 @@ class SqliteStore:
         if problem.detail not in _TRANSIENT:
             self.drop()
         raise problem from error
+
+    def _ids(self, sql: str, prefix: str, limit: int) -> list[str]:
+        return [str(row[0]) for row in self._read(sql, (prefix, prefix + "\U0010ffff", limit))]
 
     def _read(self, sql: str, parameters: tuple[object, ...]) -> list[tuple[object, ...]]:
         with self._exclusively() as until:

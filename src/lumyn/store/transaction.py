@@ -17,21 +17,33 @@ from lumyn.store.merkle import HASH_BYTES
 from lumyn.store.rows import (
     decision_from_rows,
     event_body,
+    event_from_stored,
     memory_body,
     memory_from_row,
+    memory_from_rows,
     memory_from_stored,
     policy_body,
     require_leaf,
 )
 from lumyn.store.waiting import DRIVER_ERRORS
 
-__all__ = ["DECISION_BY_ID", "DECISION_COLUMNS", "MEMORY_AFTER", "Host", "SqliteTransaction"]
+__all__ = [
+    "DECISION_BY_ID",
+    "DECISION_COLUMNS",
+    "EVENTS_OF",
+    "MEMORY_AFTER",
+    "MEMORY_BY_ID",
+    "Host",
+    "SqliteTransaction",
+]
 
 DECISION_COLUMNS: Final = "seq, decision_id, created_at, tenant_id, action_type, verdict, policy_hash, record, leaf"
 DECISION_BY_ID: Final = f"SELECT {DECISION_COLUMNS} FROM decisions WHERE decision_id = ?"  # noqa: S608 - a constant
 MEMORY_AFTER: Final = (
     "SELECT seq, body, leaf FROM memory_items WHERE tenant_key = ? AND action_type = ? AND seq > ? ORDER BY seq LIMIT ?"
 )
+MEMORY_BY_ID: Final = "SELECT seq, body, leaf FROM memory_items WHERE memory_id = ?"
+EVENTS_OF: Final = "SELECT seq, body, leaf FROM decision_events WHERE decision_id = ? ORDER BY seq"
 
 _JOURNAL_TABLES: Final = ("decisions", "decision_events", "memory_items", "policy_snapshots")
 _HEAD_SQL: Final = " UNION ALL ".join(
@@ -147,9 +159,17 @@ class SqliteTransaction:
         rows = self._connected().execute(MEMORY_AFTER, (tenant_id or "", action_type, after_seq, -1))
         return [memory_from_stored(*row) for row in rows]
 
+    def memory_item(self, memory_id: str) -> MemoryItem:
+        """Return one item. Raises `NotFoundError`."""
+        return memory_from_rows(self._connected().execute(MEMORY_BY_ID, (memory_id,)).fetchall(), memory_id)
+
     def decision(self, decision_id: str) -> StoredDecision:
         """Return a stored decision. Raises `NotFoundError`."""
         return decision_from_rows(self._connected().execute(DECISION_BY_ID, (decision_id,)).fetchall(), decision_id)
+
+    def events(self, decision_id: str) -> list[Event]:
+        """Return the events of a decision in the order they were appended; may be empty."""
+        return [event_from_stored(*row) for row in self._connected().execute(EVENTS_OF, (decision_id,))]
 
     def append_decision(
         self, decision: StoredDecision, *, request_id: str | None = None, request_digest: str = ""

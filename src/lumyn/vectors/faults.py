@@ -89,6 +89,14 @@ class FaultStore:
         """Return items of one tenant and action."""
         return self._reading().memory_items(tenant_id, action_type, after_seq=after_seq, limit=limit)
 
+    def memory_item(self, memory_id: str) -> MemoryItem:
+        """Return one item."""
+        return self._reading().memory_item(memory_id)
+
+    def memory_ids(self, prefix: str, *, limit: int) -> list[str]:
+        """Return ids of items that begin with `prefix`."""
+        return self._reading().memory_ids(prefix, limit=limit)
+
     def policy(self, policy_hash: str) -> StoredPolicy:
         """Return the policy text kept under `policy_hash`."""
         return self._reading().policy(policy_hash)
