@@ -348,6 +348,13 @@ STEPS = {
     "[$A, { label: { decision: a } }]": "FIELD_MISSING",
     "[$A, { label: { decision: a, label: failure, reason: x } }]": "FIELD_UNKNOWN",
     "[$A, { label: { decision: a, label: failure, note: '' } }]": "VALUE_INVALID !",
+    "[$A, { retract: { decision: a } }]": "NOTHING_TO_RETRACT",
+    "[$A, $L, { retract: { decision: a, label: success } }]": "NOTHING_TO_RETRACT",
+    "[$A, $L, { retract: { decision: b } }]": "STEP_UNKNOWN",
+    "[$A, $L, { retract: { decision: a, label: failur } }]": "LABEL_UNKNOWN",
+    "[$A, $L, { retract: { label: failure } }]": "FIELD_MISSING",
+    "[$A, $L, { retract: { decision: a, note: x } }]": "FIELD_UNKNOWN",
+    "[$A, $L, { retract: { decision: a, reason: '' } }]": "VALUE_INVALID !",
     "[$A, { advance: 1 day }]": "VALUE_INVALID !",
     "[$A, { advance: 5 }]": "TYPE_INVALID",
     "[$A, { restart: true }]": "TYPE_INVALID",
@@ -374,7 +381,12 @@ def test_steps(suite_root: Root, steps: str, codes: str) -> None:
     decide = "decide: { request: { $use: small } }"
     identified = "decide: { id: a, request: { $use: small } }"
     named = "{ $I, expect: { verdict: TRUST } }"
-    steps = steps.replace("$A", named).replace("$I", identified).replace("$D", decide)
+    steps = (
+        steps.replace("$L", "{ label: { decision: a, label: failure } }")
+        .replace("$A", named)
+        .replace("$I", identified)
+        .replace("$D", decide)
+    )
     text = f"- name: story\n  steps: {steps}\n"
     text += f"- name: uses_the_fixture\n  {GOOD}\n  expect: {{ verdict: TRUST }}\n"
     found = suite_root.problems(text)

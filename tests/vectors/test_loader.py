@@ -20,6 +20,7 @@ from lumyn.vectors import (
     PolicyStep,
     ReplayStep,
     RestartStep,
+    RetractStep,
     StorageFault,
     load_suite,
     unused_shared_fixtures,
@@ -215,6 +216,7 @@ def test_a_scenario(suite_root: Root) -> None:
         - decide: { id: first, request: { $use: small } }
           expect: { verdict: TRUST }
         - label: { decision: first, label: failure, note: wrong, actor: ops }
+        - retract: { decision: first, label: failure, reason: right, actor: dev }
         - advance: P1DT2H
         - restart: {}
         - replay: { decision: first, expect: identical }
@@ -224,11 +226,23 @@ def test_a_scenario(suite_root: Root) -> None:
           expect: { verdict: ABSTAIN, reason_codes: [STORAGE_UNAVAILABLE] }
     """
     vector = suite_root.vector(text)
-    kinds = [DecideStep, LabelStep, AdvanceStep, RestartStep, ReplayStep, PolicyStep, FaultStep, DecideStep]
+    kinds = [
+        DecideStep,
+        LabelStep,
+        RetractStep,
+        AdvanceStep,
+        RestartStep,
+        ReplayStep,
+        PolicyStep,
+        FaultStep,
+        DecideStep,
+    ]
     assert kinds == [type(step) for step in vector.steps]
     lines = [step.span.line - HEAD_LINES - 1 for step in vector.steps]
-    assert [3, 5, 6, 7, 8, 9, 10, 11] == lines
-    label, advance, swap, fault = vector.steps[1], vector.steps[2], vector.steps[5], vector.steps[6]
+    assert [3, 5, 6, 7, 8, 9, 10, 11, 12] == lines
+    label, back, advance, swap, fault = (vector.steps[place] for place in (1, 2, 3, 6, 7))
+    assert isinstance(back, RetractStep)
+    assert ("first", Label.FAILURE, "right", "dev") == (back.decision, back.label, back.reason, back.actor)
     assert isinstance(label, LabelStep)
     assert isinstance(advance, AdvanceStep)
     assert isinstance(swap, PolicyStep)

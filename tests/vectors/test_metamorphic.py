@@ -18,7 +18,7 @@ from lumyn import Gate
 from lumyn.errors import IdempotencyConflictError, LumynError
 from lumyn.model import JsonObject, Label, Verdict
 from lumyn.policy.spec import FX_RATE_KEY, EvidenceSpec, EvidenceType, Policy
-from lumyn.vectors.format import DecideStep, FaultStep, LabelStep, PolicyStep, StorageFault, Vector
+from lumyn.vectors.format import DecideStep, FaultStep, LabelStep, PolicyStep, RetractStep, StorageFault, Vector
 from lumyn.vectors.merge import value_at
 
 pytestmark = [pytest.mark.slow, pytest.mark.property]
@@ -89,7 +89,7 @@ def cases(file: str) -> Iterator[Case]:
     for result in golden.of_policy(file):
         vector = result.vector
         policy, broken = vector.policy, False
-        labels: list[tuple[Label, JsonObject]] = []
+        labels: list[tuple[str, Label]] = []
         asked: dict[str, JsonObject] = {}
         assert policy is not None
         for step in result.steps:
@@ -99,7 +99,10 @@ def cases(file: str) -> Iterator[Case]:
                 case FaultStep():
                     broken = step.step.storage is not StorageFault.OK
                 case LabelStep():
-                    labels.append((step.step.label, asked[step.step.decision]))
+                    labels.append((step.step.decision, step.step.label))
+                case RetractStep():
+                    decision, label = step.step.decision, step.step.label
+                    labels = [told for told in labels if told[0] != decision or label not in (None, told[1])]
                 case DecideStep():
                     request = step.request or {}
                     if step.step.step_id is not None:
@@ -109,8 +112,9 @@ def cases(file: str) -> Iterator[Case]:
                         if vector.is_scenario:
                             request = {key: value for key, value in request.items() if key != "request_id"}
                         seeds = tuple((seed.label, seed.request) for seed in vector.memory)
+                        given = tuple((label, asked[decision]) for decision, label in labels)
                         name = f"{vector.node_id}#{step.index}"
-                        yield Case(name, vector, policy, (*seeds, *labels), request)
+                        yield Case(name, vector, policy, (*seeds, *given), request)
 
 
 def spoils(spec: EvidenceSpec | None, value: object, *, needless: bool) -> bool:

@@ -34,6 +34,7 @@ __all__ = [
     "PolicyStep",
     "ReplayStep",
     "RestartStep",
+    "RetractStep",
     "Step",
     "StorageFault",
     "Suite",
@@ -205,6 +206,18 @@ class LabelStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetractStep:
+    """Take back the one label of an earlier decision that stands, or the one of this kind."""
+
+    decision: str
+    label: Label | None
+    reason: str | None
+    actor: str | None
+    span: Span
+    verb: str = "retract"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AdvanceStep:
     """Move the pinned clock forward; `text` is the duration as written."""
 
@@ -250,7 +263,9 @@ class FaultStep:
     verb: str = "fault"
 
 
-Step: TypeAlias = "DecideStep | LabelStep | AdvanceStep | RestartStep | ReplayStep | PolicyStep | FaultStep"
+Step: TypeAlias = (
+    "DecideStep | LabelStep | RetractStep | AdvanceStep | RestartStep | ReplayStep | PolicyStep | FaultStep"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ from lumyn.vectors.format import (
     PolicyStep,
     ReplayStep,
     RestartStep,
+    RetractStep,
     Step,
     Vector,
 )
@@ -93,7 +94,7 @@ class StepResult:
         request: What was asked, for a decide step.
         record: What came out of a decide or replay step, or None.
         error: The Lumyn error that was raised, expected or not, or None.
-        labels: How many labels the scenario had given by then.
+        labels: How many labels the scenario had given or taken back by then.
     """
 
     index: int
@@ -236,6 +237,10 @@ class _Run:
             case LabelStep():
                 decision_id = self._decision_id(step.decision)
                 item = world.gate.label(decision_id, step.label, note=step.note, actor=step.actor)
+                world.labelled.append(item.seq)
+            case RetractStep():
+                target = self._decision_id(step.decision)
+                item = world.gate.retract(target, label=step.label, reason=step.reason, actor=step.actor)
                 world.labelled.append(item.seq)
             case AdvanceStep():
                 world.clock.advance(step.by)

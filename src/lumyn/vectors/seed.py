@@ -36,7 +36,7 @@ class World:
     Attributes:
         gate: In front of the store, with the policy in force.
         clock: Pinned to the vector's time.
-        labelled: `seq` of the memory item of each label that a step gave, in order.
+        labelled: `seq` of the memory item of each label that a step gave or took back, in order.
     """
 
     gate: Gate

@@ -20,6 +20,7 @@ from lumyn.vectors.format import (
     PolicyStep,
     ReplayStep,
     RestartStep,
+    RetractStep,
     Step,
     StorageFault,
     VectorPath,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VERBS", "read_steps"]
 
-VERBS: Final = ("decide", "label", "advance", "restart", "replay", "policy", "fault")
+VERBS: Final = ("decide", "label", "retract", "advance", "restart", "replay", "policy", "fault")
 
 _IDENTICAL: Final = "identical"
 
@@ -62,6 +63,7 @@ class _Scenario:
         self._reader = reader
         self._policy = policy
         self._decisions: list[str] = []
+        self._labels: set[Label] = set()
         self._faulty = False
 
     def read(self, value: JsonValue) -> tuple[Step, ...]:
@@ -92,6 +94,8 @@ class _Scenario:
                 return self._decide(step, path)
             case "label":
                 return self._label(step["label"], (*path, "label"))
+            case "retract":
+                return self._retract(step["retract"], (*path, "retract"))
             case "advance":
                 return self._advance(step["advance"], (*path, "advance"))
             case "restart":
@@ -143,10 +147,33 @@ class _Scenario:
         label = reader.choice(found["label"], tuple(Label), (*path, "label"), code="LABEL_UNKNOWN", what="label")
         note = reader.text(found["note"], (*path, "note")) if "note" in found else None
         actor = reader.text(found["actor"], (*path, "actor")) if "actor" in found else None
+        if label is not None:
+            self._labels.add(Label(label))
         if decision is None or label is None:
             return None
         span = reader.origins.span(path[:-1])
         return LabelStep(decision=decision, label=Label(label), note=note, actor=actor, span=span)
+
+    def _retract(self, value: JsonValue, path: VectorPath) -> Step | None:
+        reader = self._reader
+        found = reader.mapping(value, path, keys=("decision", "label", "reason", "actor"), required=("decision",))
+        if found is None or "decision" not in found:
+            return None
+        decision = self._reference(found["decision"], (*path, "decision"))
+        label = None
+        if "label" in found:
+            label = reader.choice(found["label"], tuple(Label), (*path, "label"), code="LABEL_UNKNOWN", what="label")
+        reason = reader.text(found["reason"], (*path, "reason")) if "reason" in found else None
+        actor = reader.text(found["actor"], (*path, "actor")) if "actor" in found else None
+        if decision is None or ("label" in found and label is None):
+            return None
+        kind = None if label is None else Label(label)
+        if not self._labels if kind is None else kind not in self._labels:
+            message = f"no earlier step gives a label{'' if kind is None else f' {quoted(kind.value)}'} to take back"
+            reader.add("NOTHING_TO_RETRACT", message, path)
+            return None
+        span = reader.origins.span(path[:-1])
+        return RetractStep(decision=decision, label=kind, reason=reason, actor=actor, span=span)
 
     def _advance(self, value: JsonValue, path: VectorPath) -> Step | None:
         from lumyn.vectors.reading import duration
