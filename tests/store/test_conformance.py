@@ -16,6 +16,7 @@ from lumyn.store import conformance, open_store
 from lumyn.store.base import StoredDecision
 from lumyn.store.conformance import CHECKS, Check, NonConformanceError, Provider
 from lumyn.store.journal import InspectableStore
+from lumyn.store.scratch import ScratchStore
 
 
 class MemoryProvider:
@@ -53,9 +54,21 @@ class FileProvider(MemoryProvider):
         return self._open(store.url)
 
 
-@pytest.fixture(params=["file", "memory"])
+class ScratchProvider(MemoryProvider):
+    """Stores in memory that are thrown away, each on a connection that another one has used."""
+
+    def new(self) -> InspectableStore:
+        used = ScratchStore()
+        conformance._fill(used)
+        used.close()
+        self._opened.append(ScratchStore())
+        return self._opened[-1]
+
+
+@pytest.fixture(params=["file", "memory", "scratch"])
 def provider(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Provider]:
-    with closing(FileProvider(tmp_path) if request.param == "file" else MemoryProvider()) as made:
+    kinds = {"file": lambda: FileProvider(tmp_path), "memory": MemoryProvider, "scratch": ScratchProvider}
+    with closing(kinds[request.param]()) as made:
         yield made
 
 

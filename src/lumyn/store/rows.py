@@ -6,6 +6,7 @@ A body that cannot be read back is an integrity failure; must not know how rows 
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TypeVar, cast
 
 from lumyn.digest import canonical_text, freeze
@@ -157,8 +158,9 @@ def memory_from_rows(rows: list[tuple[object, ...]], memory_id: str) -> MemoryIt
     return memory_from_stored(*rows[0])
 
 
+@lru_cache(maxsize=4)
 def policy_body(policy: StoredPolicy) -> str:
-    """Return the canonical body of a policy row."""
+    """Return the canonical body of a policy row; kept, for many throw-away stores begin with the same policy."""
     return _body(
         {
             "policy_hash": policy.policy_hash,

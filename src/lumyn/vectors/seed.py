@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 from lumyn.core.clock import FixedClock, SeededIds
 from lumyn.core.decide import Gate
+from lumyn.engine.redaction import RedactionPolicy
 from lumyn.errors import InvalidRequestError, InvalidVectorError, Problem
 from lumyn.policy.checks import quoted
 from lumyn.policy.spec import Policy
 from lumyn.store import Store, open_store
+from lumyn.store.scratch import ScratchStore
 from lumyn.vectors.faults import FaultStore
 from lumyn.vectors.format import MemorySeed, RestartStep, StorageFault, Vector
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["World"]
 
-_IN_MEMORY: Final = "sqlite:///:memory:"
+_REDACTION: Final = RedactionPolicy()
 _SYNCHRONOUS: Final = "NORMAL"
 """The store does not outlive the vector, so nothing waits for the disk."""
 
@@ -46,7 +48,7 @@ class World:
         self._policy = policy
         self._fault = StorageFault.OK
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._url = _IN_MEMORY
+        self._file: Path | None = None
         self._ids = SeededIds(vector.vector_id)
         self.clock = FixedClock(vector.clock)
         self.labelled: list[int] = []
@@ -54,7 +56,7 @@ class World:
     def __enter__(self) -> Self:
         if any(isinstance(step, RestartStep) for step in self._vector.steps):
             self._folder = tempfile.TemporaryDirectory(prefix="lumyn-vector-", ignore_cleanup_errors=True)
-            self._url = f"sqlite:///{Path(self._folder.name, 'lumyn.db')}"
+            self._file = Path(self._folder.name, "lumyn.db")
         self._open(create=True)
         return self
 
@@ -106,12 +108,23 @@ class World:
             store.fault = storage
 
     def _open(self, *, create: bool) -> None:
-        store: Store = open_store(self._url, create=create, synchronous=_SYNCHRONOUS)
+        store: Store
+        if self._file is None:
+            store = ScratchStore()
+        else:
+            store = open_store(f"sqlite:///{self._file}", create=create, synchronous=_SYNCHRONOUS)
         if self._vector.is_scenario:
             faulty = FaultStore(store)
             faulty.fault = self._fault
             store = faulty
-        self.gate = Gate.open(policy=self._policy, store=store, mode=self._vector.mode, clock=self.clock, ids=self._ids)
+        self.gate = Gate.open(
+            policy=self._policy,
+            store=store,
+            mode=self._vector.mode,
+            clock=self.clock,
+            ids=self._ids,
+            redaction=_REDACTION,
+        )
 
 
 def _seed_problems(item: MemorySeed, error: InvalidRequestError) -> list[Problem]:
