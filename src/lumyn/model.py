@@ -233,7 +233,8 @@ class Evaluation:
         reason_codes: In stage order, then rule order, each once, at its first occurrence.
         queries: What to ask for; empty unless the verdict is `QUERY`.
         obligations: Those of every fired rule, each with its `source`.
-        undetermined: Ids of applicable rules that are neither true nor false for want of a fact, in policy order.
+        undetermined: Ids of applicable rules that are neither true nor false for want of a fact, in policy order. Not
+            part of a record, so empty in one that was read back.
     """
 
     verdict: Verdict

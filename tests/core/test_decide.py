@@ -364,6 +364,18 @@ def test_records_lists_newest_first_and_filters(gate: Gate, refund: Refund) -> N
     assert [escalated] == gate.records(limit=1)
 
 
+def test_a_record_read_back_equals_the_one_decided(gate: Gate, refund: Refund) -> None:
+    """Also where a rule was undetermined, which no record says; and it can be kept in a set, obligations and all."""
+    asked = gate.decide(refund(evidence__chargeback_risk=None, evidence__customer_age_days=None))
+    assert asked.evaluation.undetermined
+    read = gate.record(asked.decision_id)
+    assert asked == read
+    assert {asked} == {read}
+    other = gate.decide(refund(request_id="r-2", evidence__chargeback_risk=None))
+    assert asked != other
+    assert asked != asked.to_json()
+
+
 def test_replay_uses_the_memory_the_decision_saw(gate: Gate, refund: Refund) -> None:
     """Labels that came later do not change what an old decision replays to."""
     first = gate.decide(refund())

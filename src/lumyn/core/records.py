@@ -76,10 +76,12 @@ class PolicyRef:
         object.__setattr__(self, "text", canonical_text({name: str(getattr(self, name)) for name in names}))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DecisionRecord:
     """
     What was decided, why, and the digests that let anyone re-run it.
+
+    Two records are equal when their JSON is: one that was read back equals the one that was decided.
 
     Attributes:
         created_at: RFC 3339, UTC, milliseconds.
@@ -102,6 +104,12 @@ class DecisionRecord:
     persisted: bool
     dry_run: bool
     _json: str = field(repr=False)
+
+    def __eq__(self, other: object) -> bool:
+        return self._json == other._json if isinstance(other, DecisionRecord) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._json)
 
     @property
     def verdict(self) -> Verdict:
