@@ -202,6 +202,7 @@ class Facts:
         missing: Keys that matter to this action and are missing, sorted.
         invalid: Keys that matter and hold an unusable value -> reason code (`EVIDENCE_TYPE_INVALID`,
             `EVIDENCE_OUT_OF_RANGE`, `EVIDENCE_VALUE_UNKNOWN`), sorted by key.
+        defaulted: Keys that matter whose value is the policy's default, because the request has none; sorted.
         uncertainty: Share of the keys that matter which are missing or invalid, rounded half-even to 6 places.
     """
 
@@ -221,6 +222,7 @@ class Facts:
     evidence: Mapping[str, bool | Decimal | str]
     missing: tuple[str, ...]
     invalid: Mapping[str, str]
+    defaulted: tuple[str, ...]
     uncertainty: Decimal
 
 

@@ -16,6 +16,7 @@ from lumyn.core.records import (
     PolicyRef,
     derived_text,
     outcome_text,
+    projection_text,
     write_record,
 )
 from lumyn.core.requests import ParsedRequest
@@ -94,10 +95,15 @@ class RecordWriter:
         return self._write(draft, judgement, storage_error=error.detail)
 
     def _write(self, draft: Draft, judgement: Judgement, *, storage_error: str | None) -> DecisionRecord:
+        derived = derived_text(judgement.facts)
+        projection: str | None = None
+        if storage_error is None:
+            projection = projection_text(draft.plan, judgement.facts, derived, judgement.similarity)
         return write_record(
             draft.parsed,
             redacted=self._redacted(draft.parsed),
-            derived=derived_text(judgement.facts),
+            derived=derived,
+            projection=projection,
             policy=self._refs[draft.parsed.request.mode or self._mode],
             evaluation=judgement.evaluation,
             outcome=self._outcome_text(judgement.evaluation),

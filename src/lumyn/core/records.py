@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 from json.encoder import encode_basestring
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from lumyn._version import __version__
 from lumyn.core.requests import ParsedRequest, digest_of_request, persisted_text
@@ -36,14 +36,19 @@ from lumyn.model import (
 )
 from lumyn.policy.scalars import decimal_text
 
+if TYPE_CHECKING:
+    from lumyn.engine.evaluator import ActionPlan
+
 __all__ = [
     "RECORD_VERSION",
     "DecisionRecord",
+    "DerivedText",
     "OutcomeText",
     "PolicyRef",
     "normalised",
     "permits",
     "outcome_text",
+    "projection_text",
     "record_from_json",
     "write_record",
 ]
@@ -244,7 +249,22 @@ def outcome_text(evaluation: Evaluation) -> OutcomeText:
     )
 
 
-def derived_text(facts: Facts) -> str:
+class DerivedText(NamedTuple):
+    """
+    Derived features as canonical JSON text.
+
+    Attributes:
+        whole: The document that the inputs digest covers.
+        amount_usd: One member of it.
+        fx_rate_present: Another.
+    """
+
+    whole: str
+    amount_usd: str
+    fx_rate_present: str
+
+
+def derived_text(facts: Facts) -> DerivedText:
     """Return the derived features of SPEC 4.1 as canonical JSON; decimals are plain text, absent ones null."""
     missing: list[JsonValue] = [*facts.missing]
     mistyped: list[JsonValue] = [*sorted(facts.invalid)]
@@ -255,21 +275,29 @@ def derived_text(facts: Facts) -> str:
     else:
         # The same object for an amount in US dollars, which most are.
         usd_text = value_text if usd is value else f'"{decimal_text(usd)}"'
-    return (
+    rate_text = "true" if facts.fx_rate_present else "false"
+    whole = (
         f'{{"action_type":"{facts.action_type}","amount_currency":{_quoted(facts.amount_currency)},'
         f'"amount_usd":{usd_text},"amount_value":{value_text},'
-        f'"fx_rate_present":{"true" if facts.fx_rate_present else "false"},'
+        f'"fx_rate_present":{rate_text},'
         f'"missing_evidence":{canonical_text(missing) if missing else "[]"},'
         f'"mistyped_evidence":{canonical_text(mistyped) if mistyped else "[]"},'
         f'"tenant_id":{_quoted(facts.tenant_id)}}}'
     )
+    return DerivedText(whole, usd_text, rate_text)
+
+
+def projection_text(plan: ActionPlan, facts: Facts, derived: DerivedText, similarity: Similarity) -> str:
+    """Return the fact projection as canonical JSON; see `lumyn.engine.projection.project`."""
+    return plan.projection(facts, derived.amount_usd, derived.fx_rate_present, _score_text(similarity.score))
 
 
 def write_record(
     parsed: ParsedRequest,
     *,
     redacted: Redacted,
-    derived: str,
+    derived: DerivedText,
+    projection: str | None,
     policy: PolicyRef,
     evaluation: Evaluation,
     outcome: OutcomeText,
@@ -285,13 +313,13 @@ def write_record(
     Return the record of one decision, its canonical JSON spliced from parts that are canonical already.
 
     Args:
-        derived: Canonical text of the derived features of SPEC 4.1.
+        projection: What `projection_text` returned for the judgement; None leaves it out.
         outcome: What `outcome_text` returned for `evaluation`.
         storage_error: Finer code of the storage failure that made this record one that is not stored.
         request_digest: Replaces the digest of the request, where a replay starts from a redacted one.
     """
     kept = persisted_text(parsed, redacted.replaced)
-    inputs_digest = sha256_text(f'{{"derived":{derived},"request":{kept.inputs}}}')
+    inputs_digest = sha256_text(f'{{"derived":{derived.whole},"request":{kept.inputs}}}')
     digest = request_digest or parsed.digest
     dry_run = parsed.request.dry_run
     trace = "" if kept.trace is None else f'"trace":{kept.trace},'
@@ -300,7 +328,7 @@ def write_record(
         f'"determinism":{{"engine_version":"{__version__}","evaluation_order":{_ORDER_TEXT},'
         f'"inputs_digest":"{inputs_digest}","memory_snapshot":"{memory_snapshot}"}},'
         f"{outcome.explanation},"
-        f'"extensions":{{"lumyn":{_own_extension(digest, dry_run=dry_run, storage_error=storage_error)}}},'
+        f'"extensions":{{"lumyn":{_own_extension(digest, projection, dry_run=dry_run, storage_error=storage_error)}}},'
         f'{outcome.rules},"policy":{policy.text},{outcome.codes},"request":{kept.request},'
         f'"risk_signals":{_risk_text(similarity, uncertainty)},"schema_version":"{RECORD_VERSION}",'
         f"{trace}{outcome.verdict}}}"
@@ -406,11 +434,12 @@ def _texts(value: JsonValue) -> tuple[str, ...]:
     return tuple(cast("list[str]", value))
 
 
-def _own_extension(digest: str, *, dry_run: bool, storage_error: str | None) -> str:
+def _own_extension(digest: str, projection: str | None, *, dry_run: bool, storage_error: str | None) -> str:
     dry = '"dry_run":true,' if dry_run else ""
+    facts = "" if projection is None else f'"facts":{projection},'
     unstored = "" if storage_error is None else '"persisted":false,'
     failed = "" if storage_error is None else f',"storage_error":"{storage_error}"'
-    return f'{{{dry}{unstored}"request_digest":"{digest}"{failed}}}'
+    return f'{{{dry}{facts}{unstored}"request_digest":"{digest}"{failed}}}'
 
 
 def _risk_text(similarity: Similarity, uncertainty: Decimal) -> str:

@@ -15,6 +15,7 @@ from lumyn.core.records import (
     PolicyRef,
     derived_text,
     outcome_text,
+    projection_text,
     record_from_json,
     write_record,
 )
@@ -103,11 +104,14 @@ def replay_decision(
         raise StoreIntegrityError(
             "the experience this decision saw is not in the store as it was", hint="`lumyn verify` names what changed"
         )
-    judgement = judge(compile_policy(policy).plan(row.action_type), parsed.request, memory)
+    plan = compile_policy(policy).plan(row.action_type)
+    judgement = judge(plan, parsed.request, memory)
+    derived = derived_text(judgement.facts)
     record = write_record(
         parsed,
         redacted=Redacted(replaced={}, fields_removed=()),
-        derived=derived_text(judgement.facts),
+        derived=derived,
+        projection=projection_text(plan, judgement.facts, derived, judgement.similarity),
         policy=PolicyRef(
             policy_id=policy.policy_id,
             policy_version=policy.policy_version,

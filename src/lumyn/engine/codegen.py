@@ -1,5 +1,5 @@
 """
-Writes the Python source of an action plan: one function that reads the facts, one that finds which rules hold.
+Writes the Python source of an action plan: it reads the facts, finds which rules hold, and writes the facts down.
 Constants and names of a policy reach the code through its namespace only, never as text.
 """
 
@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from json.encoder import encode_basestring
 from typing import Final, cast
 
+from lumyn.digest import canonical_text, freeze
 from lumyn.engine import packed
 from lumyn.engine.normalize import USD
 from lumyn.engine.packed import Layout, PackedFacts, to_native
+from lumyn.engine.projection import Project, StateText, project
 from lumyn.model import DecisionRequest, Evaluation, Facts
 from lumyn.policy.operators import EVIDENCE_PREFIX
 from lumyn.policy.spec import FX_RATE_KEY, Block, BlockKind, Condition, EvidenceSpec, EvidenceType, Rule
@@ -39,9 +42,9 @@ _ALWAYS_KNOWN: Final = frozenset({"risk.failure_similarity", "risk.uncertainty",
 
 def generate(
     layout: Layout, rules: Sequence[Rule], *, outcome: Outcome, foreign: Callable[[Facts, Decimal], Evaluation]
-) -> tuple[Callable[[DecisionRequest], Facts], Callable[[Facts, Decimal], Evaluation]]:
+) -> tuple[Callable[[DecisionRequest], Facts], Callable[[Facts, Decimal], Evaluation], Project]:
     """
-    Return the two functions of a plan.
+    Return the three functions of a plan: `facts`, `evaluate` and `projection`.
 
     Args:
         rules: The applicable rules, in stage order, then file order.
@@ -50,18 +53,20 @@ def generate(
     """
     writer = _Writer(layout, rules)
     writer.constants |= {"outcome": outcome, "foreign": foreign, "layout": layout, "PackedFacts": PackedFacts}
-    source = "\n".join([*writer.facts(), *writer.evaluate(), ""])
+    source = "\n".join([*writer.facts(), *writer.evaluate(), *writer.projection(), ""])
     namespace: dict[str, object] = {"__builtins__": {"type": type, "str": str, "int": int, "float": float}}
     namespace |= writer.constants
     exec(compile(source, "<lumyn action plan>", "exec"), namespace)  # noqa: S102
     return (
         cast("Callable[[DecisionRequest], Facts]", namespace["facts"]),
         cast("Callable[[Facts, Decimal], Evaluation]", namespace["evaluate"]),
+        cast("Project", namespace["projection"]),
     )
 
 
 class _Writer:
-    # Masks are written in hexadecimal: Python limits the digits of a decimal literal, and a state has three bits a key.
+    # Masks are written in hexadecimal: Python limits the digits of a decimal literal, and a state has bits for every
+    # key.
 
     def __init__(self, layout: Layout, rules: Sequence[Rule]) -> None:
         self.layout = layout
@@ -169,6 +174,56 @@ class _Writer:
         for place, rule in enumerate(self.rules):
             lines.append(f" if {self.rule(rule, self.known)}: fired |= {1 << place:#x}")
         return [*lines, " return outcome(fired, 0, state)"]
+
+    # Writing the facts down
+
+    def projection(self) -> list[str]:
+        parts = StateText(self.layout, self.rules)
+        policy = self.layout.policy
+
+        def plain(facts: Facts, score: str) -> str:
+            return canonical_text(freeze(project(policy, facts, Decimal(score))))
+
+        self.constants |= {"plain": plain, "general": parts.evidence, "rest": parts.rest, "quoted": encode_basestring}
+        usual = [key for key in parts.compared if key != FX_RATE_KEY]
+        bits = sum(packed.NOT_KNOWN << self.layout.shift[key] for key in usual)
+        tests = [f"state & {bits:#x}"]
+        if FX_RATE_KEY in parts.compared:
+            # Most amounts are in US dollars, and have no rate.
+            tests.append(f"{self.local[EVIDENCE_PREFIX + FX_RATE_KEY]} is not None")
+        if not all(self.is_native(key) for key in usual):
+            tests = ["True"]
+        values = "".join(f"{self.local[EVIDENCE_PREFIX + key]}, " for key in self.layout.keys)
+        text = ",".join(self.member(key) for key in usual)
+        return [
+            "def projection(facts, amount_usd, fx_rate_present, score):",
+            " if type(facts) is not PackedFacts or facts._layout is not layout: return plain(facts, score)",
+            " state = facts._state",
+            f" usd, {values}= facts._values",
+            f" if {' or '.join(tests)}: evidence = general(facts)",
+            " else:",
+            f"  evidence = f'{text}'",
+            # Python and RFC 8785 write numbers alike, but for exponents.
+            "  if 'e-' in evidence: evidence = general(facts)",
+            """ return (f'{{"amount_usd":{amount_usd},"evidence":{{{evidence}}},"failure_similarity":{score},'""",
+            """         f'"fx_rate_present":{fx_rate_present},{rest(state)}')""",
+        ]
+
+    def is_native(self, key: str) -> bool:
+        spec = self.layout.specs[key]
+        numeric = spec is not None and spec.type in {EvidenceType.NUMBER, EvidenceType.INTEGER}
+        return not numeric or key in self.layout.natives
+
+    def member(self, key: str) -> str:
+        """Return the piece of an f-string that writes a compared key, which is known and in its final form."""
+        value, spec, name = self.local[EVIDENCE_PREFIX + key], self.layout.specs[key], self.constant(f'"{key}":')
+        match spec.type if spec is not None else EvidenceType.STRING:
+            case EvidenceType.NUMBER | EvidenceType.INTEGER:
+                return f"{{{name}}}{{{value}!r}}"
+            case EvidenceType.BOOLEAN:
+                return f'{{{name}}}{{"true" if {value} else "false"}}'
+            case _:
+                return f"{{{name}}}{{quoted({value})}}"
 
     def unknown_bits(self) -> int:
         """Return the bits of a state under which some comparison of the plan is unknown."""

@@ -14,6 +14,7 @@ from lumyn.engine import codegen, packed
 from lumyn.engine._per_policy import PerPolicy
 from lumyn.engine.outcome import Findings, conclude
 from lumyn.engine.packed import Layout
+from lumyn.engine.projection import Project
 from lumyn.model import DecisionRequest, Evaluation, Facts
 from lumyn.policy.spec import Policy, Rule
 
@@ -33,19 +34,23 @@ class ActionPlan:
             `derive_facts`.
         evaluate: `evaluate(facts, similarity)`: the outcome for the plan's own facts and, slower, for any facts
             derived under the same policy. The outcome is shared between calls: its obligations must not be changed.
+        projection: What a record keeps of the facts, as canonical text; equal to that of `project`.
     """
 
-    __slots__ = ("_layout", "evaluate", "facts", "policy", "rules")
+    __slots__ = ("_layout", "evaluate", "facts", "policy", "projection", "rules")
 
     facts: Callable[[DecisionRequest], Facts]
     evaluate: Callable[[Facts, Decimal], Evaluation]
+    projection: Project
 
     def __init__(self, policy: Policy, action_type: str) -> None:
         self.policy = policy
         self.rules: tuple[Rule, ...] = policy.rules_for(action_type)
         self._layout = Layout(policy, action_type)
         outcome = lru_cache(maxsize=OUTCOMES_KEPT)(self._outcome)
-        self.facts, self.evaluate = codegen.generate(self._layout, self.rules, outcome=outcome, foreign=self._foreign)
+        self.facts, self.evaluate, self.projection = codegen.generate(
+            self._layout, self.rules, outcome=outcome, foreign=self._foreign
+        )
 
     def _outcome(self, fired: int, undetermined: int, state: int) -> Evaluation:
         layout = self._layout

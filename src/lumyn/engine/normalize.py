@@ -24,6 +24,8 @@ __all__ = [
     "derived_document",
     "features",
     "fx_rate_matters",
+    "is_defaulted",
+    "json_scalar",
     "ratio",
     "read_evidence",
     "spec_for",
@@ -53,12 +55,16 @@ def derive_facts(policy: Policy, request: DecisionRequest) -> Facts:
     evidence: dict[str, Scalar] = {}
     missing: list[str] = []
     invalid: dict[str, str] = {}
+    defaulted: list[str] = []
     for key in policy.keys_for(request.action_type):
-        value, code = read_evidence(request.evidence.get(key), spec_for(policy, key))
+        raw, spec = request.evidence.get(key), spec_for(policy, key)
+        value, code = read_evidence(raw, spec)
         if code is not None:
             invalid[key] = code
         elif value is not None:
             evidence[key] = value
+            if is_defaulted(raw, spec):
+                defaulted.append(key)
         elif key != FX_RATE_KEY or fx_rate_matters(policy, request.action_type, request.amount_currency):
             missing.append(key)
     usable = len(evidence)
@@ -83,6 +89,7 @@ def derive_facts(policy: Policy, request: DecisionRequest) -> Facts:
         evidence=evidence,
         missing=tuple(missing),
         invalid=invalid,
+        defaulted=tuple(defaulted),
         uncertainty=ratio(unusable, unusable + usable),
     )
 
@@ -156,6 +163,11 @@ def read_evidence(raw: object, spec: EvidenceSpec | None) -> tuple[Scalar | None
         return None, EVIDENCE_OUT_OF_RANGE
     code = None if value is None or spec is None else _unusable(value, spec)
     return (value, None) if code is None else (None, code)
+
+
+def is_defaulted(raw: object, spec: EvidenceSpec | None) -> bool:
+    """Return whether a raw value is missing and the default of its type stands in for it."""
+    return spec is not None and spec.default is not None and _is_missing(raw)
 
 
 def _is_missing(raw: object) -> bool:
@@ -237,9 +249,7 @@ def features(policy: Policy, facts: Facts) -> JsonObject:
     if facts.tags:
         found["tags"] = [*sorted(set(facts.tags))]
     compared = compared_keys(policy)
-    evidence: JsonObject = {
-        key: _json_scalar(value) for key, value in sorted(facts.evidence.items()) if key in compared
-    }
+    evidence: JsonObject = {key: json_scalar(value) for key, value in sorted(facts.evidence.items()) if key in compared}
     if evidence:
         found["evidence"] = evidence
     return found
@@ -266,7 +276,8 @@ def _text(number: Decimal | None) -> str | None:
     return None if number is None else decimal_text(number)
 
 
-def _json_scalar(value: Scalar) -> JsonValue:
+def json_scalar(value: Scalar) -> JsonValue:
+    """Return a scalar as JSON data; a decimal as the number that a double carries it as."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return value

@@ -17,6 +17,7 @@ from lumyn.engine.normalize import (
     EVIDENCE_VALUE_UNKNOWN,
     amount_usd,
     fx_rate_matters,
+    is_defaulted,
     ratio,
     read_evidence,
     spec_for,
@@ -45,10 +46,14 @@ NO_CURRENCY: Final = 256
 _STATES_KEPT: Final = 1_024
 
 _EVIDENCE: Final = 9
-"""Where the evidence begins in a state: three bits a key, `ABSENT` or one of the codes."""
+"""Where the evidence begins in a state: `WIDTH` bits a key, `ABSENT`, `DEFAULTED` or one of the codes."""
 
+WIDTH: Final = 4
 ABSENT: Final = 1
 NOT_KNOWN: Final = 7
+DEFAULTED: Final = 8
+"""The value is known: it is the policy's default, because the request has none."""
+
 CODES: Final[Mapping[str, int]] = {EVIDENCE_TYPE_INVALID: 2, EVIDENCE_OUT_OF_RANGE: 4, EVIDENCE_VALUE_UNKNOWN: 6}
 _CODE_OF: Final = {bits: code for code, bits in CODES.items()}
 
@@ -82,17 +87,19 @@ class Layout:
     Attributes:
         keys: The evidence keys that matter, sorted.
         required: Those the policy requires, in its order.
-        shift: Key -> position of its three bits in a state.
+        shift: Key -> position of its bits in a state.
         specs: Key -> its type, or None for a key that is not compared.
         natives: Numeric keys whose values are kept as native numbers, because every constant they meet has one.
         rate_place: Where the caller's rate is among the packed values, or None when it is not.
         reads_money: Whether the amount in US dollars is among the packed values.
         missing: State -> the keys that matter and are missing, sorted.
         invalid: State -> the keys with an unusable value and their reason code, sorted by key.
+        defaulted: State -> the keys whose value is the policy's default, sorted.
         uncertainty: State -> the share of the keys that matter which are missing or unusable.
     """
 
     __slots__ = (
+        "defaulted",
         "invalid",
         "keys",
         "missing",
@@ -112,7 +119,7 @@ class Layout:
         self.policy = policy
         self.keys = policy.keys_for(action_type)
         self.required = policy.required_evidence.get(action_type, ())
-        self.shift = {key: _EVIDENCE + 3 * place for place, key in enumerate(self.keys)}
+        self.shift = {key: _EVIDENCE + WIDTH * place for place, key in enumerate(self.keys)}
         self.specs: dict[str, EvidenceSpec | None] = {key: spec_for(policy, key) for key in self.keys}
         self.reads_money = any(condition.fact == "amount_usd" for condition in conditions)
         constants = _constants(conditions)
@@ -123,6 +130,7 @@ class Layout:
         # A state stands for many requests; what it means is worked out once.
         self.missing = lru_cache(maxsize=_STATES_KEPT)(self._missing)
         self.invalid = lru_cache(maxsize=_STATES_KEPT)(self._invalid)
+        self.defaulted = lru_cache(maxsize=_STATES_KEPT)(self._defaulted)
         self.uncertainty = lru_cache(maxsize=_STATES_KEPT)(self._count)
 
     def is_unknown(self, attribute: str, state: int) -> bool:
@@ -149,6 +157,9 @@ class Layout:
         bits = ((key, state >> self.shift[key] & NOT_KNOWN) for key in self.keys)
         return MappingProxyType({key: _CODE_OF[code] for key, code in bits if code > ABSENT})
 
+    def _defaulted(self, state: int) -> tuple[str, ...]:
+        return tuple(key for key in self.keys if state >> self.shift[key] & DEFAULTED)
+
     def _count(self, state: int) -> Decimal:
         invalid = self.invalid(state)
         matter = len(self.keys)
@@ -173,16 +184,17 @@ class Layout:
         return None, bits | (NO_AMOUNT if rate_present else NO_RATE)
 
     def read(self, key: str, raw: object) -> tuple[Native | None, int]:
-        """Return the packed value of one evidence key and its three bits; defined by `read_evidence`."""
+        """Return the packed value of one evidence key and its bits; defined by `read_evidence`."""
         value, code = read_evidence(raw, self.specs[key])
         if code is not None:
             return None, CODES[code]
         if value is None:
             return None, ABSENT
+        bits = DEFAULTED if is_defaulted(raw, self.specs[key]) else 0
         if key in self.natives and isinstance(value, Decimal):
             native = to_native(value)
-            return (value if native is None else native), 0
-        return value, 0
+            return (value if native is None else native), bits
+        return value, bits
 
 
 def _constants(conditions: Iterable[Condition]) -> dict[str, list[object]]:
@@ -307,6 +319,10 @@ class PackedFacts(Facts):
     @property
     def invalid(self) -> Mapping[str, str]:
         return self._layout.invalid(self._state)
+
+    @property
+    def defaulted(self) -> tuple[str, ...]:
+        return self._layout.defaulted(self._state)
 
     @property
     def uncertainty(self) -> Decimal:
