@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lumyn.core.clock import Clock, FixedClock, IdSource, SeededIds, SystemClock, UlidSource
     from lumyn.core.decide import Gate
     from lumyn.core.records import DecisionRecord, permits
-    from lumyn.core.replay import Replay
+    from lumyn.core.replay import Replay, ReplayStatus
     from lumyn.discovery import decide
     from lumyn.engine.redaction import RedactionPolicy, RedactionProfile
     from lumyn.errors import (
@@ -51,7 +51,7 @@ _HOMES = {
     "lumyn.core.clock": ("Clock", "FixedClock", "IdSource", "SeededIds", "SystemClock", "UlidSource"),
     "lumyn.core.decide": ("Gate",),
     "lumyn.core.records": ("DecisionRecord", "permits"),
-    "lumyn.core.replay": ("Replay",),
+    "lumyn.core.replay": ("Replay", "ReplayStatus"),
     "lumyn.discovery": ("decide",),
     "lumyn.engine.redaction": ("RedactionPolicy", "RedactionProfile"),
     "lumyn.errors": (
@@ -103,6 +103,7 @@ __all__ = [
     "RedactionPolicy",
     "RedactionProfile",
     "Replay",
+    "ReplayStatus",
     "SeededIds",
     "Span",
     "Stage",

@@ -351,13 +351,17 @@ class Gate:
 
     def replay(self, decision_id: str, *, policy: Policy | None = None) -> Replay:
         """
-        Decide a stored request again, with the memory it saw, and compare.
+        Decide a stored request again, with the memory it saw, whatever was written later, and compare.
 
         Args:
             policy: The policy to use; the one that decided when None.
 
+        Returns:
+            How much could be decided again, why not all of it, the record that came out, and where it differs. What
+            cannot be decided again at all has the status `no`.
+
         Raises:
-            NotFoundError: No such decision, or its policy is not in the store.
+            NotFoundError: No such decision.
             StoreUnavailableError: The store cannot be read.
         """
         from lumyn.core.replay import replay_decision

@@ -11,7 +11,7 @@ from lumyn.engine.compiled import ActionPlan
 from lumyn.engine.similarity import MemorySnapshot
 from lumyn.model import DecisionRequest, Evaluation, Facts, Similarity
 
-__all__ = ["Judgement", "judge"]
+__all__ = ["Judgement", "judge", "judge_by_score"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,4 +47,17 @@ def judge(plan: ActionPlan, request: DecisionRequest, memory: MemorySnapshot) ->
         similarity=similarity,
         evaluation=plan.evaluate(facts, similarity.score),
         memory_snapshot=memory.digest,
+    )
+
+
+def judge_by_score(
+    plan: ActionPlan, request: DecisionRequest, similarity: Similarity, *, memory_snapshot: str
+) -> Judgement:
+    """Return what the policy says of a request whose resemblance to experience is known from before."""
+    facts = plan.facts(request)
+    return Judgement(
+        facts=facts,
+        similarity=similarity,
+        evaluation=plan.evaluate(facts, similarity.score),
+        memory_snapshot=memory_snapshot,
     )

@@ -1,16 +1,19 @@
 """
-Decides a stored request again, with exactly the memory it saw, and says what differs.
+Decides a stored request again, with exactly the memory it saw, and says how much of it could be and what differs.
 Reads the store and writes nothing; must not know how records are shown.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 
-from lumyn.core.judge import judge
+from lumyn.core.judge import Judgement, judge, judge_by_score
+from lumyn.core.known import StoredFacts, known_request, removed_from
 from lumyn.core.records import (
-    NO_SNAPSHOT,
     DecisionRecord,
     PolicyRef,
     derived_text,
@@ -19,24 +22,41 @@ from lumyn.core.records import (
     record_from_json,
     write_record,
 )
-from lumyn.core.requests import parsed_from_stored
+from lumyn.core.requests import ParsedRequest, parsed_from_stored
 from lumyn.digest import canonical_text
-from lumyn.engine.evaluator import compile_policy
+from lumyn.engine.evaluator import ActionPlan, compile_policy
+from lumyn.engine.profiles import feature_plan
 from lumyn.engine.redaction import Redacted
 from lumyn.engine.similarity import MemorySnapshot
-from lumyn.errors import StoreIntegrityError
-from lumyn.model import JsonValue
+from lumyn.errors import InvalidPolicyError, NotFoundError, StoreIntegrityError
+from lumyn.model import DecisionRequest, JsonObject, JsonValue
 from lumyn.policy.loader import parse_policy
 from lumyn.policy.spec import Policy
 from lumyn.store.base import Store
 
-__all__ = ["Difference", "Replay", "ReplayStatus", "replay_decision"]
+__all__ = ["Difference", "Replay", "ReplayStatus", "replay_decision", "replay_record"]
+
+SCORE: Final = "/risk_signals/failure_similarity/score"
+"""Pointer into a record: what stands for the memory that a decision saw."""
+
+_FAILURE_SIMILARITY: Final = "risk.failure_similarity"
+_SNAPSHOT: Final = re.compile(r"mem0:(0|[1-9][0-9]{0,15}):[0-9a-f]{64}")
+_OUTCOME: Final = ("verdict", "reason_codes", "matched_rules")
+_NOTHING_REMOVED: Final = Redacted(replaced={}, fields_removed=())
 
 
 class ReplayStatus(StrEnum):
-    """How much of a stored decision can be decided again."""
+    """
+    How much of a stored decision can be decided again, under one policy.
+
+    `full`: all of it, with the memory it saw. `facts`: the outcome, because the facts of the record stand in for what
+    is not at hand. `verdict_only`: something that the policy reads is not known any more, so all there is is what was
+    decided. `no`: nothing.
+    """
 
     FULL = "full"
+    FACTS = "facts"
+    VERDICT_ONLY = "verdict_only"
     NO = "no"
 
 
@@ -55,63 +75,122 @@ class Replay:
     What came of deciding a stored request again.
 
     Attributes:
-        status: `full` when it could be decided again, else `no`.
-        reason: Why not; empty when it could.
-        stored: The record as it is kept.
-        record: The record as it comes out now, or None.
-        differences: Where the normalised records differ, sorted by path; empty when they are identical.
+        status: How much could be decided again.
+        reason: Why not all of it; empty when `full`.
+        stored: The record as it is kept; None when it cannot be read.
+        record: The record as it comes out now; None unless `full` or `facts`. In the latter, risk signals that could
+            not be measured again are those of the stored record.
+        differences: Sorted by path. Of the whole normalised records when `full`; of verdict, reason codes and fired
+            rules when `facts`, and for the policy that decided also of the facts and the risk signals.
+        unknown: JSON Pointers to what the policy reads and is not known any more, sorted: into the request, or, for
+            the memory, to the score in the record. Empty unless `verdict_only`.
     """
 
     status: ReplayStatus
     reason: str
-    stored: DecisionRecord
+    stored: DecisionRecord | None
     record: DecisionRecord | None
     differences: tuple[Difference, ...]
+    unknown: tuple[str, ...] = ()
 
     @property
     def identical(self) -> bool:
-        """Whether the decision came out exactly as it is stored."""
+        """Whether all of the decision came out exactly as it is stored."""
         return self.status is ReplayStatus.FULL and not self.differences
 
 
-def replay_decision(
-    store: Store, decision_id: str, *, policy: Policy | None = None, memory: MemorySnapshot | None = None
-) -> Replay:
+def replay_decision(store: Store, decision_id: str, *, policy: Policy | None = None) -> Replay:
     """
     Decide a stored request again, with the memory it saw; see `Gate.replay`.
 
-    Args:
-        memory: The memory that stood before the decision, when it is at hand; read from the store when None.
-
     Raises:
-        NotFoundError: No such decision, or the policy that decided is not in the store.
-        StoreIntegrityError: The memory it saw is not there any more.
+        NotFoundError: No such decision.
         StoreUnavailableError: The store cannot be read.
     """
     row = store.decision(decision_id)
-    stored = record_from_json(row.record_json)
-    if stored.memory_snapshot == NO_SNAPSHOT:
+    try:
+        stored = record_from_json(row.record_json)
+    except StoreIntegrityError as error:
+        return _impossible(None, error.message)
+    memory = _memory(store, row.tenant_id, row.action_type, stored.memory_snapshot)
+    if policy is not None and memory is not None:
+        return replay_record(stored, policy=policy, memory=memory)
+    deciding = _policy_kept(store, stored.policy.policy_hash)
+    if isinstance(deciding, str):
+        return replay_record(stored, policy=policy) if policy is not None else _impossible(stored, deciding)
+    return replay_record(stored, deciding=deciding, policy=policy, memory=memory)
+
+
+def replay_record(
+    stored: DecisionRecord,
+    *,
+    deciding: Policy | None = None,
+    policy: Policy | None = None,
+    memory: MemorySnapshot | None = None,
+) -> Replay:
+    """
+    Decide the request inside a record again, without a store. Pure.
+
+    Args:
+        deciding: The policy that decided, where it is at hand.
+        policy: The policy to use; the one that decided when None.
+        memory: The memory that the decision saw, where it is at hand; memory that saw nothing always is.
+    """
+    if _SNAPSHOT.fullmatch(stored.memory_snapshot) is None:
         return _impossible(stored, "memory could not be read when it was decided")
+    if deciding is not None and deciding.policy_hash != stored.policy.policy_hash:
+        return _impossible(stored, "the policy at hand is not the one that decided")
+    policy = policy or deciding
     if policy is None:
-        kept = store.policy(stored.policy.policy_hash)
-        policy = parse_policy(kept.source, file=f"<policy {kept.policy_hash}>")
-        if policy.policy_hash != stored.policy.policy_hash:
-            raise StoreIntegrityError("a stored policy does not have the hash it is stored under")
-    parsed = parsed_from_stored(stored.to_dict(), digest=stored.request_digest)
-    if memory is None:
-        memory = _memory(store, row.tenant_id, row.action_type, stored.memory_snapshot)
-    if memory.digest != stored.memory_snapshot:
-        raise StoreIntegrityError(
-            "the experience this decision saw is not in the store as it was", hint="`lumyn verify` names what changed"
-        )
-    plan = compile_policy(policy).plan(row.action_type)
-    judgement = judge(plan, parsed.request, memory)
+        return _impossible(stored, "the policy that decided is not at hand")
+    document = stored.to_dict()
+    try:
+        parsed = parsed_from_stored(document, digest=stored.request_digest)
+    except StoreIntegrityError as error:
+        return _impossible(stored, error.message)
+    own = policy.policy_hash == stored.policy.policy_hash
+    facts = StoredFacts.of(document)
+    known = known_request(parsed.request, policy, facts=facts, removed=removed_from(document), own=own)
+    if known.unknown:
+        return _unknown(stored, known.unknown, "what the policy reads was removed")
+    plan = compile_policy(policy).plan(parsed.request.action_type)
+    memory = memory or MemorySnapshot()
+    if memory.digest == stored.memory_snapshot:
+        judgement = judge(plan, known.request, memory)
+        whole, reason = not known.from_facts, "the facts stand in for what was removed"
+    else:
+        score = stored.similarity.score
+        if _reads_memory(plan):
+            if facts is None or not (own or _compare_alike(policy, deciding, known.request)):
+                return _unknown(stored, (SCORE,), "the policy reads the memory the decision saw")
+            score = facts.failure_similarity
+        elif own and facts is not None:
+            score = facts.failure_similarity
+        similarity = replace(stored.similarity, score=score)
+        judgement = judge_by_score(plan, known.request, similarity, memory_snapshot=stored.memory_snapshot)
+        whole, reason = False, "the experience it saw is not at hand as it was"
+    record = _record(stored, parsed, plan, judgement, with_facts="facts" in _own_members(document))
+    found = _differences("", *(_compared(each, whole=whole, own=own) for each in (stored, record)))
+    return Replay(
+        status=ReplayStatus.FULL if whole else ReplayStatus.FACTS,
+        reason="" if whole else reason,
+        stored=stored,
+        record=record,
+        differences=tuple(found),
+    )
+
+
+def _record(
+    stored: DecisionRecord, parsed: ParsedRequest, plan: ActionPlan, judgement: Judgement, *, with_facts: bool
+) -> DecisionRecord:
+    policy = plan.policy
     derived = derived_text(judgement.facts)
-    record = write_record(
+    projection = projection_text(plan, judgement.facts, derived, judgement.similarity) if with_facts else None
+    return write_record(
         parsed,
-        redacted=Redacted(replaced={}, fields_removed=()),
+        redacted=_NOTHING_REMOVED,
         derived=derived,
-        projection=projection_text(plan, judgement.facts, derived, judgement.similarity),
+        projection=projection,
         policy=PolicyRef(
             policy_id=policy.policy_id,
             policy_version=policy.policy_version,
@@ -126,25 +205,82 @@ def replay_decision(
         decision_id=stored.decision_id,
         created_at=stored.created_at,
     )
-    return Replay(
-        status=ReplayStatus.FULL,
-        reason="",
-        stored=stored,
-        record=record,
-        differences=tuple(_differences("", stored.normalised(), record.normalised())),
-    )
 
 
-def _memory(store: Store, tenant_id: str | None, action_type: str, snapshot: str) -> MemorySnapshot:
-    count = int(snapshot.split(":")[1])
-    memory = MemorySnapshot()
-    for item in store.memory_items(tenant_id, action_type, limit=count):
-        memory.add(item)
-    return memory
+def _reads_memory(plan: ActionPlan) -> bool:
+    return any(condition.fact == _FAILURE_SIMILARITY for rule in plan.rules for condition in rule.conditions)
 
 
-def _impossible(stored: DecisionRecord, reason: str) -> Replay:
+def _compare_alike(policy: Policy, deciding: Policy | None, request: DecisionRequest) -> bool:
+    """Return whether both policies compare a request by the same, so that the score of one is that of both."""
+    if deciding is None or feature_plan(policy) != feature_plan(deciding):
+        return False
+    one, other = (compile_policy(each).plan(request.action_type).facts(request) for each in (policy, deciding))
+    return feature_plan(policy).of_facts(one) == feature_plan(deciding).of_facts(other)
+
+
+def _compared(record: DecisionRecord, *, whole: bool, own: bool) -> JsonObject:
+    """Return the part of a normalised record that a replay is held to."""
+    document = record.normalised()
+    if whole:
+        return document
+    held: JsonObject = {name: document[name] for name in _OUTCOME}
+    if own:
+        held |= {name: document[name] for name in ("extensions", "risk_signals")}
+    return held
+
+
+def _own_members(document: JsonObject) -> JsonObject:
+    extensions = document["extensions"]
+    own = extensions.get("lumyn") if isinstance(extensions, dict) else None
+    return own if isinstance(own, dict) else {}
+
+
+def _memory(store: Store, tenant_id: str | None, action_type: str, snapshot: str) -> MemorySnapshot | None:
+    """Return the first n items, as many as the decision saw; None when they cannot be read back."""
+    shape = _SNAPSHOT.fullmatch(snapshot)
+    if shape is None:
+        return None
+    count, memory = int(shape[1]), MemorySnapshot()
+    try:
+        for item in store.memory_items(tenant_id, action_type, limit=count) if count else ():
+            memory.add(item)
+    except (StoreIntegrityError, ValueError):
+        return None
+    return memory if memory.digest == snapshot else None
+
+
+def _policy_kept(store: Store, policy_hash: str) -> Policy | str:
+    """Return the policy kept under a hash, or why there is none."""
+    try:
+        kept = store.policy(policy_hash)
+        policy = parse_policy(kept.source, file=f"<policy {kept.policy_hash}>")
+    except NotFoundError:
+        return "the policy that decided is not in the store"
+    except InvalidPolicyError:
+        return "the policy that decided is not valid any more"
+    except StoreIntegrityError as error:
+        return error.message
+    if policy.policy_hash != policy_hash:
+        return "the policy that decided does not have the hash it is kept under"
+    return policy
+
+
+def _impossible(stored: DecisionRecord | None, reason: str) -> Replay:
     return Replay(status=ReplayStatus.NO, reason=reason, stored=stored, record=None, differences=())
+
+
+def _unknown(stored: DecisionRecord, pointers: Iterable[str], why: str) -> Replay:
+    unknown = tuple(pointers)
+    named = ", ".join(f"`{pointer}`" for pointer in unknown)
+    return Replay(
+        status=ReplayStatus.VERDICT_ONLY,
+        reason=f"{why}, and is not known any more: {named}",
+        stored=stored,
+        record=None,
+        differences=(),
+        unknown=unknown,
+    )
 
 
 def _differences(path: str, stored: JsonValue, replayed: JsonValue) -> list[Difference]:

@@ -14,7 +14,7 @@ from lumyn.digest import FreezeError, canonical_text, digest, freeze, sha256_tex
 from lumyn.documents import Limits, parse_json
 from lumyn.documents.schema import check, problems
 from lumyn.engine.redaction import RedactionProfile
-from lumyn.errors import InvalidRequestError, Problem
+from lumyn.errors import InvalidRequestError, Problem, StoreIntegrityError
 from lumyn.model import DecisionRequest, JsonObject, JsonValue, Mode
 from lumyn.policy.spec import Policy
 
@@ -118,14 +118,20 @@ def parsed_from_stored(record: JsonObject, *, digest: str) -> ParsedRequest:
 
     Args:
         digest: The digest of the request as it was received, which a redacted request no longer yields.
+
+    Raises:
+        StoreIntegrityError: It is no request.
     """
-    document = cast("JsonObject", freeze(_object(record["request"])))
-    return ParsedRequest(
-        request=request_from_document(document),
-        identity=_identity(document),
-        context=_object(document["context"]),
-        digest=digest,
-    )
+    try:
+        document = cast("JsonObject", freeze(_object(record["request"])))
+        return ParsedRequest(
+            request=request_from_document(document),
+            identity=_identity(document),
+            context=_object(document["context"]),
+            digest=digest,
+        )
+    except (FreezeError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError):
+        raise StoreIntegrityError("the request of a stored record cannot be read back") from None
 
 
 @dataclass(frozen=True, slots=True)

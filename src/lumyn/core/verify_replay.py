@@ -6,20 +6,19 @@ Hands the rows read so far to the replay; must not know how rows are linked or c
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
-from lumyn.core.replay import ReplayStatus, replay_decision
+from lumyn.core.records import NO_SNAPSHOT, record_from_json
+from lumyn.core.replay import ReplayStatus, replay_record
 from lumyn.documents.schema import check
 from lumyn.engine.similarity import MemorySnapshot
-from lumyn.errors import InvalidPolicyError, NotFoundError, StoreIntegrityError
+from lumyn.errors import InvalidPolicyError, StoreIntegrityError
 from lumyn.policy.loader import parse_policy
-from lumyn.store.base import StoredDecision
 from lumyn.store.journal import TABLES, Finding, JournalRow
 from lumyn.store.rows import decision_from_row, memory_from_row
 
 if TYPE_CHECKING:
     from lumyn.policy.spec import Policy
-    from lumyn.store.base import Store
 
 __all__ = ["Replayer"]
 
@@ -48,7 +47,6 @@ class Replayer:
         self._report = report
         self._policies: dict[str, Policy | None] = {}
         self._memory: dict[tuple[str | None, str], MemorySnapshot] = {}
-        self._moment = _Moment()
 
     def learn_policy(self, policy_hash: str, source: str) -> None:
         """Take over a policy text that has the hash it is kept under."""
@@ -68,17 +66,18 @@ class Replayer:
         try:
             stored = decision_from_row((row.seq, *texts, _text(row.body)))
             policy = self._policies.get(stored.policy_hash)
-            if policy is None:
-                self.impossible += 1
-                return
-            self._moment.row = stored
-            memory = self._memory.get((stored.tenant_id, stored.action_type), _NO_MEMORY)
-            replay = replay_decision(cast("Store", self._moment), stored.decision_id, policy=policy, memory=memory)
+            record = record_from_json(stored.record_json)
         except StoreIntegrityError as error:
             self._differs("REPLAY_MISMATCH", row, f"the decision cannot be decided again: {error.message}")
             return
-        if replay.status is not ReplayStatus.FULL:
+        if policy is None or record.memory_snapshot == NO_SNAPSHOT:
             self.impossible += 1
+            return
+        memory = self._memory.get((stored.tenant_id, stored.action_type), _NO_MEMORY)
+        replay = replay_record(record, deciding=policy, memory=memory)
+        if replay.status is not ReplayStatus.FULL:
+            # Nothing that the deciding policy reads is ever removed, and the journal holds the memory.
+            self._differs("REPLAY_MISMATCH", row, f"the decision cannot be decided again: {replay.reason}")
             return
         self.replayed += 1
         paths = [difference.path for difference in replay.differences]
@@ -88,25 +87,12 @@ class Replayer:
             shown = ", ".join(f"`{path}`" for path in paths[:_SHOWN_PATHS])
             more = f" and {len(paths) - _SHOWN_PATHS} more" if len(paths) > _SHOWN_PATHS else ""
             self._differs("REPLAY_MISMATCH", row, f"decided again, the record differs in {shown}{more}")
-        elif not check(RECORD_SCHEMA, replay.stored.to_dict()):
+        elif not check(RECORD_SCHEMA, record.to_dict()):
             self._differs("REPLAY_MISMATCH", row, "the record does not meet its schema")
 
     def _differs(self, code: str, row: JournalRow, message: str) -> None:
         table = TABLES[row.kind].name
         self._report(Finding(code=code, message=message, table=table, seq=row.seq, row_id=_text(row.projections[0])))
-
-
-class _Moment:
-    """As much of a store as a replay reads: the decision that is looked at."""
-
-    def __init__(self) -> None:
-        self.row: StoredDecision | None = None
-
-    def decision(self, decision_id: str) -> StoredDecision:
-        """Return the decision that is looked at."""
-        if self.row is None or self.row.decision_id != decision_id:
-            raise NotFoundError("another decision is looked at", reason_code="DECISION_NOT_FOUND")
-        return self.row
 
 
 def _text(value: object) -> str | None:

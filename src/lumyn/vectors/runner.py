@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from lumyn.core.clock import rfc3339
 from lumyn.core.judge import judge
 from lumyn.core.records import DecisionRecord, normalised
+from lumyn.core.replay import ReplayStatus
 from lumyn.engine.evaluator import compile_policy
 from lumyn.engine.similarity import MemorySnapshot
 from lumyn.errors import InvalidVectorError, LumynError, Problem, StoreUnavailableError
@@ -281,7 +282,7 @@ class _Run:
 
     def _replay(self, index: int, step: ReplayStep) -> Iterator[Drift]:
         replay = self.world.gate.replay(self._decision_id(step.decision))
-        if replay.record is None:
+        if replay.status is not ReplayStatus.FULL:
             message = f"`{step.decision}` cannot be decided again: {replay.reason}"
             yield Drift(kind=DriftKind.REPLAY, path="replay", message=message, step=index)
         for difference in replay.differences:
