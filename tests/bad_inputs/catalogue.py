@@ -215,9 +215,7 @@ CASES: dict[str, dict[str, str]] = {
     },
 }
 
-WAITING: dict[str, str] = {
-    "sto-032": "`lumyn doctor` does not exist",
-}
+WAITING: dict[str, str] = {}
 """Cases about parts of the product that are not there; their tests are skipped with this reason."""
 
 

@@ -416,8 +416,19 @@ def test_nobody_else_may_read_the_files(policy: Policy, tmp_path: Path, case: st
 
 
 @case("sto-032")
-def test_defective_sqlite_is_warned_of(case: str) -> None:
+@pytest.mark.parametrize(("version", "warned"), [((3, 51, 2), True), ((3, 51, 3), False)])
+def test_defective_sqlite_is_warned_of(
+    lumyn: Callable[..., tuple[int, str]],
+    workspace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    case: str,
+    version: tuple[int, ...],
+    warned: bool,
+) -> None:
     """A version that can damage a file when several processes write."""
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", version)
+    code, output = lumyn("doctor")
+    assert (ExitCode.OK, warned) == (code, "WAL_RESET_BUG" in output)
 
 
 @case("sto-035")

@@ -6,5 +6,5 @@ from typing import Final
 
 __all__ = ["COMMANDS"]
 
-COMMANDS: Final = ("init", "demo", "decide", "show", "label", "verify", "checkpoint", "policy", "vectors")
+COMMANDS: Final = ("init", "demo", "decide", "show", "label", "verify", "checkpoint", "policy", "vectors", "doctor")
 """Every command, in the order in which `lumyn --help` lists them; also the names of their modules."""

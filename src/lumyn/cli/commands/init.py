@@ -16,17 +16,17 @@ from lumyn.cli.files import Written, make_folder, write_file
 from lumyn.cli.options import JsonFlag
 from lumyn.cli.workspace import WORKSPACE_FOLDER
 
-__all__ = ["SCHEMA_FOLDER", "Template", "register", "with_modeline"]
+__all__ = ["SCHEMAS", "SCHEMA_FOLDER", "UNKNOWN_SOURCE", "Template", "register", "with_modeline"]
 
 SCHEMA_FOLDER: Final = Path(".lumyn-schemas")
 """Where editors find the schemas. It is checked in, so that they work for everyone, unlike `.lumyn`; and it begins
 with a dot, so that pytest and the search for vectors pass it by."""
 
-_SCHEMAS: Final = ("policy.v0.schema.json", "vector.v0.schema.json", "decision_request.v0.schema.json")
+SCHEMAS: Final = ("policy.v0.schema.json", "vector.v0.schema.json", "decision_request.v0.schema.json")
 _TEMPLATES: Final = Path(__file__).parents[1] / "templates"
 _STORE: Final = Path(WORKSPACE_FOLDER, "lumyn.db")
 _WORKFLOW: Final = Path(".github", "workflows", "lumyn.yml")
-_UNKNOWN_SOURCE: Final = "git+<URL of the Lumyn repository>"
+UNKNOWN_SOURCE: Final = "git+<URL of the Lumyn repository>"
 _SOURCE_URL: Final = re.compile(r"git\+(https|ssh)://[A-Za-z0-9@:/._~-]+@[0-9a-f]{40,64}")
 _MODELINE: Final = re.compile(r"(?m)^# yaml-language-server: \$schema=\S*/(\w+\.v0\.schema\.json)$")
 
@@ -85,10 +85,10 @@ def _files(template: Template) -> Iterator[tuple[Path, str]]:
     yield Path("lumyn.toml"), _template("lumyn.toml").replace("{template}", template.value)
     yield Path("policies", f"{template.value}.yml"), with_modeline(policy, above="..")
     yield Path("vectors", f"{template.value}.yml"), with_modeline(_template(f"{template.value}.yml"), above="..")
-    for name in _SCHEMAS:
+    for name in SCHEMAS:
         yield SCHEMA_FOLDER / name, _resources.schema_path(name).read_text(encoding="utf-8")
     # The public index holds another release line of this name, so the workflow installs from a repository.
-    yield _WORKFLOW, _template("workflow.yml").replace("{source}", _source_url() or _UNKNOWN_SOURCE)
+    yield _WORKFLOW, _template("workflow.yml").replace("{source}", _source_url() or UNKNOWN_SOURCE)
 
 
 def with_modeline(text: str, *, above: str) -> str:
@@ -135,7 +135,7 @@ def _report(console: Console, results: dict[Written, list[str]], template: Templ
         return
     if str(_WORKFLOW) in results[Written.CREATED] and _source_url() is None:
         console.line("")
-        console.line(f"{_WORKFLOW} installs from {_UNKNOWN_SOURCE}: put it in.", hang=2)
+        console.line(f"{_WORKFLOW} installs from {UNKNOWN_SOURCE}: put it in.", hang=2)
     console.line("")
     console.line("next:")
     console.line("pytest --lumyn-vectors", indent=2)
