@@ -11,8 +11,9 @@ from lumyn.errors import InvalidPolicyError
 from pytest_lumyn.collect import Collection, Gatekeeper
 from pytest_lumyn.mass import Curtain, Groups
 from pytest_lumyn.report import Reporter
+from pytest_lumyn.reports import Reports, read_targets
 from pytest_lumyn.settings import read_settings
-from pytest_lumyn.xdist import Courier
+from pytest_lumyn.xdist import Courier, is_worker
 
 __all__ = ["activate"]
 
@@ -28,9 +29,10 @@ def activate(config: pytest.Config) -> None:
         except InvalidPolicyError as error:
             raise pytest.UsageError(f"lumyn: {error}") from None
     collection.add_roots(config)
-    reporter = Reporter(config, chosen, policy)
+    targets = read_targets(config)
+    reporter = Reporter(config, chosen, policy, explain=bool(targets))
     curtain = Curtain(reporter, chosen.max_diffs)
-    parts = {
+    parts: dict[str, object] = {
         "collection": collection,
         "gatekeeper": Gatekeeper(chosen, collection.tally),
         "courier": Courier(config, collection.tally),
@@ -39,5 +41,7 @@ def activate(config: pytest.Config) -> None:
         "window": curtain.window,
         "groups": Groups(reporter, chosen.max_diffs),
     }
+    if targets and not is_worker(config):
+        parts["reports"] = Reports(config, chosen, reporter, collection.tally, targets)
     for name, part in parts.items():
         config.pluginmanager.register(part, f"lumyn-{name}")

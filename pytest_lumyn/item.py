@@ -16,10 +16,11 @@ import pytest
 
 from lumyn.core.deciding import DEFAULT_RULE
 from lumyn.model import JsonObject
+from lumyn.report.text import plain, render
 from lumyn.vectors.drift import Drift, DriftKind
 from lumyn.vectors.format import Expectation, Vector
 from lumyn.vectors.runner import Outcome, RunHooks, StepResult, VectorResult, run, settle
-from pytest_lumyn.failure import drift_failure, error_failure
+from pytest_lumyn.failure import TEXT_WIDTH, drift_failure, error_failure
 
 if TYPE_CHECKING:
     from lumyn import DecisionRecord, Gate
@@ -106,6 +107,12 @@ class VectorItem(pytest.Item):
         if self.config.getoption("fulltrace", False):
             return super().repr_failure(excinfo)
         return error_failure(self.vector, error, self.config)
+
+    def explain(self) -> list[str]:
+        """Return why the vector failed as lines of plain text, or nothing where it has no result."""
+        if self.result is None:
+            return []
+        return plain(render(self.result, width=TEXT_WIDTH, rerun=self._rerun())).split("\n")
 
     def _rerun(self) -> str:
         """Return the command that runs this vector again, from where pytest was started."""

@@ -66,6 +66,15 @@ def add(parser: pytest.Parser) -> None:
         default=False,
         help="accept a run that finds no vector file",
     )
+    group.addoption(
+        "--lumyn-report",
+        action="append",
+        dest="lumyn_report",
+        default=[],
+        metavar="FILE",
+        help="write a report to FILE (.json, .md, .html, .sarif, or gitlab:FILE), or `github` for annotations and the "
+        "step summary; repeatable",
+    )
     parser.addini("lumyn_vectors", "collect and run golden vectors and scenarios", type="bool", default=False)
     parser.addini("lumyn_paths", f"folders that hold vectors (default: {DEFAULT_ROOT})", type="args")
     parser.addini(
@@ -83,8 +92,9 @@ def wanted(config: pytest.Config) -> bool:
         return False
     if config.getoption("lumyn_vectors") or config.getini("lumyn_vectors"):
         return True
-    if config.getoption("lumyn_path"):
-        raise pytest.UsageError("lumyn: --lumyn-path has no effect without --lumyn-vectors")
+    for name in ("path", "report"):
+        if config.getoption(f"lumyn_{name}"):
+            raise pytest.UsageError(f"lumyn: --lumyn-{name} has no effect without --lumyn-vectors")
     return False
 
 

@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from lumyn.model import Verdict
 from lumyn.policy.spec import Policy
+from lumyn.vectors.drift import DriftKind
 from lumyn.vectors.explain import explain
 from lumyn.vectors.runner import Outcome, VectorResult
+from lumyn.vectors.transition import allowed_verdicts, direction
 from pytest_lumyn.failure import Failure, failure_from_data, summary
 from pytest_lumyn.item import VectorItem, deciding_ids, shown_step
 from pytest_lumyn.settings import Settings
@@ -33,16 +36,20 @@ class Reporter:
 
     Args:
         policy: The one every vector runs against, or None for the one each file names.
+        explain: Put the lines that explain a failure on each result, for reports that show them.
 
     Attributes:
         results: Node id -> what came of it, in the order of arrival; of several runs of a vector the last.
         drifted: Reports of vectors that failed, in the order of arrival.
     """
 
-    def __init__(self, config: pytest.Config, settings: Settings, policy: Policy | None) -> None:
+    def __init__(
+        self, config: pytest.Config, settings: Settings, policy: Policy | None, *, explain: bool = False
+    ) -> None:
         self._config = config
         self._settings = settings
         self._policy = policy
+        self._explain = explain
         self._sent = 0
         self.results: dict[str, dict[str, Any]] = {}
         self.drifted: list[pytest.TestReport] = []
@@ -63,6 +70,8 @@ class Reporter:
         if not ended or not isinstance(item, VectorItem):
             return report
         data = describe(item, report)
+        if self._explain and report.failed:
+            data["explanation"] = item.explain() or str(report.longrepr).splitlines()
         vars(report)[ATTRIBUTE] = data
         if report.failed and "drifts" in data:
             item.ihook.pytest_lumyn_drift(item=item, drift=data)
@@ -101,8 +110,9 @@ def describe(item: VectorItem, report: pytest.TestReport) -> dict[str, Any]:
         `nodeid`, `file`, `line` (from 1), `vector`, `suite`, `tags`, and `outcome`: `passed`, `failed`, `skipped`,
         `xfailed`. Where something was decided also `verdict`, `reason_codes`, `matched_rules` (ids), `decided_by`
         (ids), `error` (a reason code) and `policy` (`policy_id`, `policy_version`, `policy_hash`) of the last
-        decision. Where it drifted also `summary`, `drifts` and `cause` (`change`, `rule`, `place`); where it cannot
-        run, `summary` and `problems`.
+        decision; `file` of the policy too. Where it drifted also `summary`, `expected` (the verdict, if that
+        drifted), `direction` (`looser`, `tighter`, `other`), `drifts` and `cause` (`change`, `rule`, `place`); where it
+        cannot run, `summary` and `problems`. Where a report was asked for, a failure has `explanation` (lines).
     """
     vector, result = item.vector, item.result
     data: dict[str, Any] = {
@@ -120,6 +130,8 @@ def describe(item: VectorItem, report: pytest.TestReport) -> dict[str, Any]:
     if result.outcome is Outcome.FAILED:
         data |= {
             "summary": summary(result),
+            "expected": _expected(result),
+            "direction": direction(result).value,
             "drifts": [drift.to_dict() for drift in result.drifts],
             "cause": _cause(result),
         }
@@ -138,6 +150,7 @@ def _decided(result: VectorResult) -> dict[str, Any]:
             "policy_id": policy.policy_id,
             "policy_version": policy.policy_version,
             "policy_hash": policy.policy_hash,
+            "file": policy.spans["/policy_id"].file,
         }
     }
     if record is not None:
@@ -148,6 +161,14 @@ def _decided(result: VectorResult) -> dict[str, Any]:
     if step.error is not None:
         data["error"] = step.error.reason_code
     return data
+
+
+def _expected(result: VectorResult) -> str:
+    """Return the verdicts that were expected in place of the one that came, or nothing where the verdict is right."""
+    for drift in result.drifts:
+        if drift.kind is DriftKind.VERDICT:
+            return " or ".join(verdict.value for verdict in Verdict if verdict in allowed_verdicts(drift.expected))
+    return ""
 
 
 def _cause(result: VectorResult) -> dict[str, str]:

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
 
+from lumyn import _files
 from lumyn.errors import StoreUnavailableError
 
 __all__ = ["Written", "make_folder", "replace_file", "write_file"]
-
-_NEW: Final = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
 
 
 class Written(StrEnum):
@@ -39,7 +36,7 @@ def write_file(path: Path, text: str, *, force: bool = False) -> Written:
         make_folder(path.parent)
         if not os.path.lexists(path):
             try:
-                _create(path, text)
+                _files.create_file(path, text.encode())
             except FileExistsError:  # somebody else was faster
                 return Written.KEPT
             return Written.CREATED
@@ -57,13 +54,7 @@ def replace_file(path: Path, text: str) -> None:
         StoreUnavailableError: `PATH_NOT_WRITABLE`.
     """
     with _reported(path):
-        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-        _create(draft, text)
-        try:
-            draft.replace(path)
-        except OSError:
-            draft.unlink(missing_ok=True)
-            raise
+        _files.replace_file(path, text.encode())
 
 
 def make_folder(path: Path, *, private: bool = False) -> None:
@@ -77,16 +68,6 @@ def make_folder(path: Path, *, private: bool = False) -> None:
         if not path.is_dir():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir(mode=0o700 if private else 0o777, exist_ok=True)
-
-
-def _create(path: Path, text: str) -> None:
-    with open(os.open(path, _NEW, 0o666), "wb") as stream:
-        try:
-            stream.write(text.encode())
-            stream.flush()
-        except OSError:
-            path.unlink(missing_ok=True)
-            raise
 
 
 @contextlib.contextmanager

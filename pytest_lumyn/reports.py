@@ -1,0 +1,283 @@
+"""
+Writes the reports of a run to files, and marks lines for GitHub, once the run is over and on the controller only.
+Must not know how a report looks in any format.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+import pytest
+
+from lumyn._files import replace_file
+from lumyn._version import __version__
+from lumyn.errors import LumynError
+from lumyn.policy.loader import load_policy
+from lumyn.policy.spec import Policy
+from lumyn.report.run import Cause, PolicyReport, RunReport, SuiteError, Table, VectorReport, policy_report
+from lumyn.report.text import printable
+from lumyn.vectors.discovery import SUFFIXES
+from pytest_lumyn.collect import Tally
+from pytest_lumyn.options import absolute
+from pytest_lumyn.report import Reporter
+from pytest_lumyn.settings import Settings
+
+__all__ = ["Reports", "Target", "read_targets"]
+
+GITHUB: Final = "github"
+_FORMATS: Final = {
+    "json": "json",
+    "md": "markdown",
+    "html": "html",
+    "sarif": "sarif",
+    "gitlab": "gitlab",
+}
+_SUFFIXES: Final = {
+    ".json": "json",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".html": "html",
+    ".htm": "html",
+    ".sarif": "sarif",
+}
+_MOST_SUMMARY_BYTES: Final = 1_000_000
+"""GitHub refuses a step summary of more than 1 MiB."""
+
+_PLACE: Final = re.compile(r"(?P<path>[^\s:][^:\n]*):(?P<line>\d+)(?::\d+)?: (?P<message>.+)")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A report that was asked for; `path` is None where it goes to GitHub."""
+
+    format: str
+    path: Path | None
+
+
+def read_targets(config: pytest.Config) -> tuple[Target, ...]:
+    """
+    Return what `--lumyn-report` asks for; within GitHub Actions its annotations are always among it.
+
+    Raises:
+        pytest.UsageError: A format that is not known, a folder in place of a file, or one file twice.
+    """
+    targets: dict[Path | None, Target] = {}
+    for text in config.getoption("lumyn_report"):
+        target = _read_target(text, config.invocation_params.dir)
+        if target.path in targets and target.path is not None:
+            raise pytest.UsageError(f"lumyn: --lumyn-report: {text} is named twice")
+        targets[target.path] = target
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        targets.setdefault(None, Target(GITHUB, None))
+    return tuple(targets.values())
+
+
+def _read_target(text: str, start: Path) -> Target:
+    if text == GITHUB:
+        return Target(GITHUB, None)
+    named, colon, rest = text.partition(":")
+    chosen = _FORMATS.get(named) if colon else None
+    name = rest if chosen else text
+    chosen = chosen or _SUFFIXES.get(Path(name).suffix.lower())
+    if not chosen or not name:
+        raise pytest.UsageError(
+            f"lumyn: --lumyn-report: cannot tell the format of {text!r}: name a file that ends in .json, .md, .html or "
+            ".sarif, or put the format before it as in gitlab:FILE, or say github"
+        )
+    path = absolute(name, start)
+    if path.is_dir():
+        raise pytest.UsageError(f"lumyn: --lumyn-report: {name} is a folder; name a file in it")
+    return Target(chosen, path)
+
+
+class Reports:
+    """
+    The part of the plugin that writes reports; registered where one was asked for.
+
+    Attributes:
+        tables: What other parts want shown, to be added before the run is finished.
+        extra: The same as plain JSON data, by name.
+    """
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        settings: Settings,
+        reporter: Reporter,
+        tally: Tally,
+        targets: Sequence[Target],
+    ) -> None:
+        self._config = config
+        self._settings = settings
+        self._reporter = reporter
+        self._tally = tally
+        self._targets = targets
+        self._errors: dict[tuple[str, int, str], SuiteError] = {}
+        self._base = _repository(config.rootpath)
+        self._lines: list[str] = []
+        self._complaints: list[str] = []
+        self.tables: list[Table] = []
+        self.extra: dict[str, dict[str, Any]] = {}
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed and report.nodeid.endswith(SUFFIXES):
+            for error in self._read_errors(report.nodeid, report.longreprtext):
+                self._errors[error.path, error.line, error.message] = error
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self._config.getoption("collectonly"):
+            self._complaints.append("no report was written: nothing ran")
+            return
+        report = self._report()
+        for target in self._targets:
+            if target.path is None:
+                self._tell_github(report)
+            else:
+                self._write(target.path, _render(target.format, report))
+        if self._complaints and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for line in self._complaints:
+            terminalreporter.write_line(f"ERROR: lumyn: {printable(line)}", red=True)
+        for line in self._lines:
+            terminalreporter.write_line(line)
+
+    def _report(self) -> RunReport:
+        results = [self._reporter.results[node_id] for node_id in sorted(self._reporter.results)]
+        vectors = tuple(self._vector(result) for result in results)
+        found = sum(self._tally.vectors.values())
+        return RunReport(
+            version=__version__,
+            vectors=vectors,
+            errors=tuple(self._errors[key] for key in sorted(self._errors)),
+            policies=tuple(self._policies(results, vectors)),
+            complete=self._tally.complete and found == len(results),
+            tables=tuple(self.tables),
+            extra=self.extra,
+        )
+
+    def _vector(self, result: Mapping[str, Any]) -> VectorReport:
+        cause = result.get("cause")
+        if cause is not None:
+            cause = {**cause, "place": self._place(cause["place"])}
+        path = self._below(result["file"])
+        document = {**result, "file": path} | ({"cause": cause} if cause is not None else {})
+        policy = document.get("policy")
+        if policy is not None:
+            document["policy"] = {**policy, "file": self._below(policy["file"])}
+        return VectorReport(
+            node_id=result["nodeid"],
+            path=path,
+            line=result["line"],
+            vector=result["vector"],
+            outcome=result["outcome"],
+            verdict=result.get("verdict", ""),
+            expected=result.get("expected", ""),
+            direction=result.get("direction", ""),
+            error=result.get("error", ""),
+            reason_codes=tuple(result.get("reason_codes", ())),
+            matched_rules=tuple(result.get("matched_rules", ())),
+            decided_by=tuple(result.get("decided_by", ())),
+            policy_hash=result.get("policy", {}).get("policy_hash", ""),
+            summary=result.get("summary", ""),
+            explanation=tuple(result.get("explanation", ())),
+            cause=None if cause is None else Cause(cause["change"], cause["rule"], cause["place"]),
+            document=document,
+        )
+
+    def _policies(
+        self, results: Sequence[Mapping[str, Any]], vectors: Sequence[VectorReport]
+    ) -> Iterator[PolicyReport]:
+        named = {result["policy"]["policy_hash"]: result["policy"] for result in results if "policy" in result}
+        for policy_hash, policy in sorted(named.items(), key=lambda item: (item[1]["policy_id"], item[0])):
+            yield policy_report(
+                vectors,
+                policy_id=policy["policy_id"],
+                policy_version=policy["policy_version"],
+                policy_hash=policy_hash,
+                path=self._below(policy["file"]),
+                policy=self._policy(policy["file"], policy_hash),
+            )
+
+    def _policy(self, file: str, policy_hash: str) -> Policy | None:
+        """Return the policy as it was decided with; None where the file is another one by now."""
+        try:
+            policy = load_policy(self._settings.base / file)
+        except (LumynError, OSError):
+            return None
+        return policy if policy.policy_hash == policy_hash else None
+
+    def _below(self, name: str) -> str:
+        """Return the name of a file relative to the repository, as code hosts know it."""
+        path = self._settings.base / name
+        return path.relative_to(self._base).as_posix() if path.is_relative_to(self._base) else name
+
+    def _place(self, place: str) -> str:
+        name, colon, line = place.rpartition(":")
+        return f"{self._below(name)}{colon}{line}" if name else place
+
+    def _read_errors(self, node_id: str, text: str) -> Iterator[SuiteError]:
+        """Yield the problems of a file; each line of a collection error names its own place."""
+        for line in text.splitlines():
+            match = _PLACE.match(line)
+            if match:
+                path = self._below(match["path"])
+                yield SuiteError(path=path, line=int(match["line"]), message=match["message"])
+            elif line.strip():
+                yield SuiteError(path=self._below(node_id), line=0, message=line.strip())
+
+    def _write(self, path: Path, text: str) -> None:
+        name = _shown(path, self._config.invocation_params.dir)
+        try:
+            if path.exists() and not path.is_file():  # a device or a pipe
+                path.write_text(text, encoding="utf-8")
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                replace_file(path.resolve(), text.encode())
+        except OSError as error:
+            self._complaints.append(f"cannot write {name}: {(error.strerror or 'i/o error').lower()}")
+        else:
+            self._lines.append(f"lumyn: wrote {printable(name)}")
+
+    def _tell_github(self, report: RunReport) -> None:
+        from lumyn.report.github import workflow_commands
+
+        self._lines += workflow_commands(report)
+        path = os.environ.get("GITHUB_STEP_SUMMARY")
+        if not path:
+            return
+        text = _render("markdown", report)
+        if len(text.encode()) > _MOST_SUMMARY_BYTES:
+            text = "\n".join(text.splitlines()[:3]) + "\n"
+        try:
+            with open(path, "a", encoding="utf-8") as summary:
+                summary.write(text)
+        except OSError as error:
+            self._complaints.append(f"cannot write the step summary: {(error.strerror or 'i/o error').lower()}")
+
+
+def _render(name: str, report: RunReport) -> str:
+    render: Callable[[RunReport], str] = import_module(f"lumyn.report.{name}").render
+    return render(report)
+
+
+def _repository(root: Path) -> Path:
+    """Return the folder that places are relative to: the checkout that holds the rootdir, else the rootdir."""
+    for name in ("GITHUB_WORKSPACE", "CI_PROJECT_DIR"):
+        workspace = os.environ.get(name)
+        if workspace and root.is_relative_to(workspace):
+            return Path(workspace)
+    return next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
+
+
+def _shown(path: Path, start: Path) -> str:
+    return str(PurePosixPath(path.relative_to(start))) if path.is_relative_to(start) else str(path)

@@ -1,0 +1,147 @@
+"""
+A run of vectors as Markdown for a pull request, a job summary or a ticket.
+Must not know where it is posted; whatever stands in the data is shown as text and never as markup.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from lumyn.report.run import Group, PolicyReport, RunReport, Table
+from lumyn.report.text import printable
+
+__all__ = ["code", "headline", "render", "table"]
+
+MOST_GROUPS: Final = 50
+MOST_VECTORS: Final = 200
+_EXAMPLES: Final = 3
+
+
+def render(report: RunReport) -> str:
+    """Return the report: one line that says it all, drift by cause, then the details folded away."""
+    return "\n".join(_lines(report)) + "\n"
+
+
+def headline(report: RunReport) -> str:
+    """Return the run in one line of plain text: `3 of 456 vectors failed, 1 more permissive than expected`."""
+    total, failed = len(report.vectors), len(report.failed)
+    words = [f"{failed} of {total} vectors failed" if failed else f"{total} vectors, none failed"]
+    if not total:
+        words = ["no vector ran"]
+    if report.looser:
+        words.append(f"{report.looser} more permissive than expected")
+    if report.errors:
+        words.append(f"{_count(len(report.errors), 'file')} could not be read")
+    left = [f"{report.counts[name]} {name}" for name in ("skipped", "xfailed") if report.counts[name]]
+    text = ", ".join([*words, *left])
+    return text if report.complete else f"{text} (not every vector ran)"
+
+
+def code(text: str, *, cell: bool = False) -> str:
+    """Return text as a code span that shows exactly it; `cell` for use inside a table."""
+    shown = printable(text)
+    if not shown:
+        return ""
+    longest = max((len(run) for run in re.findall("`+", shown)), default=0)
+    fence = "`" * (longest + 1)
+    gap = " " if shown[0] in "` " or shown[-1] in "` " else ""
+    span = f"{fence}{gap}{shown}{gap}{fence}"
+    return span.replace("|", "\\|") if cell else span
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = ()) -> Iterator[str]:
+    """Yield the lines of a table; cells are Markdown already, and `numbers` are the columns set to the right."""
+    yield f"| {' | '.join(columns)} |"
+    yield f"| {' | '.join('---:' if place in numbers else '---' for place in range(len(columns)))} |"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def _lines(report: RunReport) -> Iterator[str]:
+    sign = "passed" if report.ok else "failed"
+    yield f"## Lumyn vectors: {sign}"
+    yield ""
+    yield headline(report)
+    if report.groups:
+        yield from _groups(report.groups)
+        yield from _failed(report)
+    if report.errors:
+        yield from ["", "### Files that could not be read", ""]
+        for error in report.errors[:MOST_GROUPS]:
+            place = f"{error.path}:{error.line}" if error.line else error.path
+            yield f"- {code(place)} {code(error.message)}"
+    for policy in report.policies:
+        yield from _policy(policy)
+    for extra in report.tables:
+        yield from _table(extra)
+
+
+def _groups(groups: Sequence[Group]) -> Iterator[str]:
+    yield from ["", "### What changed", ""]
+    rows = []
+    for group in groups[:MOST_GROUPS]:
+        examples = [code(vector.node_id, cell=True) for vector in group.vectors[:_EXAMPLES]]
+        if len(group.vectors) > _EXAMPLES:
+            examples.append(f"and {len(group.vectors) - _EXAMPLES} more")
+        change = code(group.cause.change, cell=True)
+        decided = " ".join(code(part, cell=True) for part in (group.cause.rule, group.cause.place) if part)
+        warned = f"**more permissive** {change}" if group.direction == "looser" else change
+        rows.append((str(len(group.vectors)), warned, decided, "<br>".join(examples)))
+    yield from table(("vectors", "change", "decided by", "which"), rows, numbers=(0,))
+    if len(groups) > MOST_GROUPS:
+        yield from ["", f"and {_count(len(groups) - MOST_GROUPS, 'cause')} more"]
+
+
+def _failed(report: RunReport) -> Iterator[str]:
+    failed = report.failed
+    yield from ["", "<details>", f"<summary>Vectors that failed ({len(failed)})</summary>", ""]
+    shown = ((f"{vector.path}:{vector.line}", vector.vector, vector.summary) for vector in failed[:MOST_VECTORS])
+    rows = ([code(cell, cell=True) for cell in row] for row in shown)
+    yield from table(("where", "vector", "what"), rows)
+    if len(failed) > MOST_VECTORS:
+        yield from ["", f"and {len(failed) - MOST_VECTORS} more"]
+    yield from ["", "</details>"]
+
+
+def _policy(policy: PolicyReport) -> Iterator[str]:
+    verdicts = tuple(policy.verdicts)
+    title = f"{policy.policy_id} {policy.policy_version}"
+    yield from ["", "<details>", f"<summary>Rules against verdicts: {_text(title)}</summary>", ""]
+    rows = (
+        (
+            code(rule.rule_id, cell=True),
+            rule.stage,
+            rule.effect,
+            *(str(rule.fired[verdict] or "") for verdict in verdicts),
+            str(rule.decided or ""),
+        )
+        for rule in policy.rules
+    )
+    columns = ("rule", "stage", "effect", *verdicts, "decides")
+    yield from table(columns, rows, numbers=tuple(range(3, len(columns))))
+    silent = [rule.rule_id for rule in policy.rules if rule.line and not rule.total]
+    if silent:
+        yield from ["", f"Never fired: {', '.join(code(name) for name in silent)}"]
+    yield from ["", f"Policy hash {code(policy.policy_hash)}", "", "</details>"]
+
+
+def _table(extra: Table) -> Iterator[str]:
+    yield from ["", f"### {_text(extra.title)}"]
+    if extra.note:
+        yield from ["", _text(extra.note)]
+    if extra.rows:
+        yield ""
+        cells = ([code(cell, cell=True) for cell in row] for row in extra.rows[:MOST_VECTORS])
+        yield from table([_text(column) for column in extra.columns], cells)
+
+
+def _text(text: str) -> str:
+    """Return text in which nothing is markup, a mention or a reference."""
+    escaped = re.sub(r"([\\`*_{}\[\]()#+!|~>@:$-])", r"\\\1", printable(text))
+    return escaped.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

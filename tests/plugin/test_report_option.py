@@ -1,0 +1,284 @@
+"""`--lumyn-report`: files in each format, what GitHub is told, and that a missing report is no green run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from lumyn.testing import Repo, Run
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "vector_report.v0.schema.json").read_text("utf-8"))
+WORKERS = ("-p", "xdist", "-n2")
+LOOSER = "vectors/shop/refund.yml::limit[at_limit]"
+
+
+@pytest.fixture
+def loose(repo: Repo) -> Repo:
+    """A policy that trusts refunds up to 200 USD, where one vector at 200 USD expects a person to look."""
+    repo.replace("policies/shop.yml", "trust_up_to_usd: 25", "trust_up_to_usd: 200")
+    return repo
+
+
+def report(repo: Repo, name: str = "report.json") -> Any:
+    """Return a JSON report, checked against its schema."""
+    content = json.loads(repo.read(name))
+    assert [] == [error.message for error in Draft202012Validator(SCHEMA).iter_errors(content)]
+    return content
+
+
+def test_json_says_what_ran_and_what_drifted(loose: Repo) -> None:
+    """Counts, the drift with its direction and cause, and the rules against verdicts."""
+    run = loose.run_pytest("--lumyn-vectors", "--lumyn-report=report.json")
+    run.assert_outcomes(passed=4, failed=1)
+    run.match("lumyn: wrote report.json")
+    content = report(loose)
+    assert {
+        "vectors": 5,
+        "passed": 4,
+        "failed": 1,
+        "skipped": 0,
+        "xfailed": 0,
+        "errors": 0,
+        "looser": 1,
+        "tighter": 0,
+        "complete": True,
+    } == content["summary"]
+    change = "ESCALATE -> TRUST -NO_MATCH_DEFAULT_ESCALATE +REFUND_SMALL"
+    place = "policies/shop.yml:37"
+    assert [{"change": change, "rule": "R050", "place": place, "direction": "looser", "vectors": [LOOSER]}] == content[
+        "causes"
+    ]
+    failed = next(vector for vector in content["vectors"] if vector["outcome"] == "failed")
+    assert (LOOSER, "TRUST", "ESCALATE", "looser") == tuple(
+        failed[key] for key in ("nodeid", "verdict", "expected", "direction")
+    )
+    assert any("decided by" in line for line in failed["explanation"])
+    (policy,) = content["policies"]
+    rows = {rule["rule_id"]: (rule["line"], rule["decided"], sum(rule["fired"].values())) for rule in policy["rules"]}
+    assert {
+        "R010": (18, 0, 0),
+        "R020": (22, 0, 0),
+        "R030": (27, 1, 1),
+        "R040": (32, 2, 2),
+        "R050": (37, 2, 4),
+        "default": (0, 0, 0),
+    } == rows
+    assert {"TRUST": 2, "ESCALATE": 3, "QUERY": 0, "ABSTAIN": 0} == policy["verdicts"]
+
+
+def test_workers_write_the_same_report(loose: Repo) -> None:
+    """One process and two give the same bytes in every format, and so do two runs."""
+    names = ("r.json", "r.md", "r.html", "r.sarif")
+    options = [f"--lumyn-report={name}" for name in (*names, "gitlab:gl.json")]
+    loose.run_pytest("--lumyn-vectors", *options)
+    once = {name: loose.read(name) for name in (*names, "gl.json")}
+    run = loose.run_pytest("--lumyn-vectors", *WORKERS, *options, own_process=True, autoload=False)
+    run.assert_outcomes(passed=4, failed=1)
+    assert once == {name: loose.read(name) for name in once}
+
+
+def test_a_selection_is_called_one(repo: Repo) -> None:
+    """A report of a part never reads like one of the whole."""
+    repo.run_pytest("--lumyn-vectors", "-k", "limit", "--lumyn-report=report.json", "--lumyn-report=report.md")
+    assert not report(repo)["summary"]["complete"]
+    assert "(not every vector ran)" in repo.read("report.md")
+
+
+def test_a_file_that_cannot_be_read_is_in_the_report(repo: Repo) -> None:
+    """With its line, and the run is not a success in any format."""
+    repo.replace(
+        "vectors/shop/refund.yml",
+        "verdict: TRUST, reason_codes: [REFUND_SMALL]}\n  - name: like",
+        "verdict: TRUSTED}\n  - name: like",
+    )
+    run = repo.run_pytest(
+        "--lumyn-vectors", "--lumyn-report=report.json", "--lumyn-report=r.md", "--lumyn-report=r.sarif"
+    )
+    assert 2 == run.exit_code
+    (error, *_) = report(repo)["errors"]
+    assert ("vectors/shop/refund.yml", 15) == (error["path"], error["line"])
+    assert "TRUSTED" in error["message"]
+    assert repo.read("r.md").startswith("## Lumyn vectors: failed\n")
+    (result, *_) = json.loads(repo.read("r.sarif"))["runs"][0]["results"]
+    assert ("suite-invalid", 15) == (
+        result["ruleId"],
+        result["locations"][0]["physicalLocation"]["region"]["startLine"],
+    )
+
+
+def test_sarif_points_at_the_vector_and_the_rule(loose: Repo) -> None:
+    """One result, with the deciding rule as a related location and a fingerprint that survives other edits."""
+    loose.run_pytest("--lumyn-vectors", "--lumyn-report=r.sarif")
+    (result,) = json.loads(loose.read("r.sarif"))["runs"][0]["results"]
+    assert "vector-looser" == result["ruleId"]
+    (place,), (rule,) = result["locations"], result["relatedLocations"]
+    assert ("vectors/shop/refund.yml", 26) == spot(place)
+    assert ("policies/shop.yml", 37) == spot(rule)
+    fingerprint = result["partialFingerprints"]
+    loose.write("vectors/shop/refund.yml", "# a comment\n" + loose.read("vectors/shop/refund.yml"))
+    loose.run_pytest("--lumyn-vectors", "--lumyn-report=r.sarif")
+    (moved,) = json.loads(loose.read("r.sarif"))["runs"][0]["results"]
+    assert ("vectors/shop/refund.yml", 27) == spot(moved["locations"][0])
+    assert fingerprint == moved["partialFingerprints"]
+
+
+def spot(location: Any) -> tuple[str, int]:
+    """Return path and line of a SARIF location."""
+    physical = location["physicalLocation"]
+    assert "SRCROOT" == physical["artifactLocation"]["uriBaseId"]
+    return physical["artifactLocation"]["uri"], physical["region"]["startLine"]
+
+
+def test_gitlab_gets_code_quality(loose: Repo) -> None:
+    """A looser verdict blocks."""
+    loose.run_pytest("--lumyn-vectors", "--lumyn-report=gitlab:gl.json")
+    (entry,) = json.loads(loose.read("gl.json"))
+    assert ("blocker", {"path": "vectors/shop/refund.yml", "lines": {"begin": 26}}) == (
+        entry["severity"],
+        entry["location"],
+    )
+    assert 64 == len(entry["fingerprint"])
+
+
+class Page(HTMLParser):
+    """Collects what a page refers to, and its tags."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.outside: list[str] = []
+        self.ids: list[str] = []
+        self.anchors: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value or "")
+            if name == "href" and value and value.startswith("#"):
+                self.anchors.append(value[1:])
+            elif name in ("src", "href", "action", "srcset") or name.startswith("on"):
+                self.outside.append(f"{tag} {name}={value}")
+
+
+def test_html_is_one_page_that_reaches_for_nothing(loose: Repo) -> None:
+    """No reference leaves the page, every link within it leads somewhere, ids are unique, drift stands first."""
+    loose.run_pytest("--lumyn-vectors", "--lumyn-report=r.html")
+    text = loose.read("r.html")
+    page = Page()
+    page.feed(text)
+    assert [] == page.outside
+    assert "default-src 'none'" in text
+    assert len(set(page.ids)) == len(page.ids)
+    assert set() == set(page.anchors) - set(page.ids)
+    assert text.index("What changed") < text.index("Rules against verdicts") < text.index("Every vector")
+    assert "never fired" in text  # R010 and R020
+
+
+HOSTILE = "<img src=x onerror=alert(1)> `|` \u202e"
+
+
+def test_nothing_from_data_becomes_markup(loose: Repo) -> None:
+    """A message with markup and controls in it is text in every format."""
+    loose.write("conftest.py", f"def pytest_lumyn_compare(expected):\n    return [{HOSTILE!r}]\n")
+    run = loose.run_pytest("--lumyn-vectors", "--lumyn-report=r.html", "--lumyn-report=r.md", "--lumyn-report=r.sarif")
+    assert 1 == run.exit_code
+    page = Page()
+    page.feed(loose.read("r.html"))
+    assert "img" not in page.tags
+    assert [] == page.outside
+    assert "&lt;img src=x" in loose.read("r.html")
+    for name in ("r.html", "r.md", "r.sarif"):
+        assert "\u202e" not in loose.read(name)
+
+
+def github(repo: Repo, *options: str) -> Run:
+    """Run as a step of GitHub Actions."""
+    env = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(repo.path / "summary.md")}
+    return repo.run_pytest("--lumyn-vectors", *options, env=env)
+
+
+def test_github_is_told_within_its_actions(loose: Repo) -> None:
+    """The vector's line is an error, the rule's line a notice, and the step gets a summary."""
+    loose.write("summary.md", "before\n")
+    run = github(loose)
+    run.match(
+        "::error file=vectors/shop/refund.yml,line=26,title=Lumyn%3A limit[at_limit]::verdict ESCALATE -> TRUST *",
+        "::notice file=policies/shop.yml,line=37,title=Lumyn%3A rule behind drift::R050 decides 1 failing vector, *",
+    )
+    assert loose.read("summary.md").startswith("before\n## Lumyn vectors: failed\n")
+
+
+def test_github_paths_are_relative_to_the_checkout(make_repo: Callable[..., Repo]) -> None:
+    """Where pytest's rootdir is a folder of the checkout."""
+    repo = make_repo()
+    repo.replace("policies/shop.yml", "trust_up_to_usd: 25", "trust_up_to_usd: 200")
+    env = {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(repo.path.parent)}
+    run = repo.run_pytest("--lumyn-vectors", env=env)
+    run.match(f"::error file={repo.path.name}/vectors/shop/refund.yml,line=26,*")
+
+
+def test_nothing_is_annotated_elsewhere(loose: Repo) -> None:
+    """Outside of GitHub Actions only who asks is told."""
+    loose.run_pytest("--lumyn-vectors").no_match("::error*")
+    loose.run_pytest("--lumyn-vectors", "--lumyn-report=github").match("::error file=vectors/shop/refund.yml,line=26,*")
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("report.txt", "*cannot tell the format of 'report.txt'*"),
+        ("json:", "*cannot tell the format of 'json:'*"),
+        ("", "*cannot tell the format of ''*"),
+        ("vectors", "*cannot tell the format of 'vectors'*"),
+        ("md:vectors", "*vectors is a folder; name a file in it*"),
+    ],
+)
+def test_a_report_that_cannot_be_is_refused_at_once(repo: Repo, option: str, said: str) -> None:
+    """Before anything runs."""
+    run = repo.run_pytest("--lumyn-vectors", f"--lumyn-report={option}")
+    assert 4 == run.exit_code
+    run.match(said)
+
+
+def test_a_report_without_vectors_is_refused(repo: Repo) -> None:
+    """Nobody is left with an old report that looks like a new one."""
+    run = repo.run_pytest("--lumyn-report=report.json")
+    assert 4 == run.exit_code
+    run.match("*--lumyn-report has no effect without --lumyn-vectors*")
+
+
+def test_one_file_twice_is_refused(repo: Repo) -> None:
+    """The second would silently replace the first."""
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-report=r.json", "--lumyn-report=./r.json")
+    assert 4 == run.exit_code
+
+
+def test_a_report_that_was_not_written_is_not_green(repo: Repo) -> None:
+    """The vectors pass, the report is missing, the run fails and says why."""
+    repo.write("taken", "a file where a folder is due\n")
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-report=taken/report.json")
+    run.assert_outcomes(passed=5)
+    assert 1 == run.exit_code
+    run.match("ERROR: lumyn: cannot write taken/report.json: *")
+
+
+def test_collecting_writes_no_report(repo: Repo) -> None:
+    """A report of nothing would read like one of everything."""
+    run = repo.run_pytest("--lumyn-vectors", "--collect-only", "--lumyn-report=report.json")
+    run.match("ERROR: lumyn: no report was written: nothing ran")
+    assert not (repo.path / "report.json").exists()
+
+
+def test_an_old_report_is_replaced_whole(repo: Repo) -> None:
+    """And a failed write leaves no part of a file behind."""
+    repo.write("report.json", "x" * 1_000_000)
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-report=report.json")
+    assert ("report.json",) == run.changed
+    assert 5 == report(repo)["summary"]["passed"]

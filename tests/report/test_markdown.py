@@ -1,0 +1,91 @@
+"""Markdown shows data as it is: a reference renderer makes the same text of it again, and no markup."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from lumyn.report.markdown import code, render, table
+from lumyn.report.run import Cause, RunReport, SuiteError, Table, VectorReport
+from lumyn.report.text import printable
+
+RENDERER = MarkdownIt("commonmark", {"html": True}).enable("table")
+WORDS = st.text(alphabet=st.sampled_from("ab` |<>&*_[]()\\\n\u202e#@-"), min_size=1, max_size=12)
+
+
+def cells(markdown: str) -> list[str]:
+    """Return the text of every cell of the tables in a document, as a reader sees it."""
+    found = re.findall(r"<td[^>]*>(.*?)</td>", RENDERER.render(markdown), flags=re.DOTALL)
+    return [unescape(re.sub(r"</?code>", "", cell)) for cell in found]
+
+
+@given(text=WORDS)
+@example(text="`")
+@example(text="a|b")
+@example(text="``|``")
+def test_a_cell_shows_exactly_its_text(text: str) -> None:
+    """Backticks, bars and tags inside of a cell stay text, and the cell stays one."""
+    shown = printable(text)
+    rows = "\n".join(table(["one", "two"], [[code(text, cell=True), "end"]]))
+    first, second = cells(rows)
+    assert "end" == second
+    assert (shown if shown.strip() else "") == first.strip() or shown.strip() == first.strip()
+
+
+def vector(outcome: str = "passed", **members: object) -> VectorReport:
+    """Return a result with nothing special about it."""
+    usual: dict[str, object] = {
+        "node_id": "vectors/a.yml::one",
+        "path": "vectors/a.yml",
+        "line": 4,
+        "vector": "one",
+        "outcome": outcome,
+        "verdict": "TRUST",
+        "expected": "",
+        "direction": "",
+        "error": "",
+        "reason_codes": ("SMALL",),
+        "matched_rules": ("R1",),
+        "decided_by": ("R1",),
+        "policy_hash": "sha256:" + "0" * 64,
+        "summary": "",
+        "explanation": (),
+        "cause": None,
+        "document": {},
+    }
+    return VectorReport(**(usual | members))  # type: ignore[arg-type]
+
+
+def test_the_first_lines_say_it_all() -> None:
+    """Passed, failed, nothing, a part."""
+    one = vector()
+    loose = vector("failed", direction="looser", cause=Cause("ESCALATE -> TRUST", "R1", "p.yml:3"), summary="x")
+    error = SuiteError(path="a.yml", line=3, message="broken")
+    assert ["## Lumyn vectors: passed", "", "1 vectors, none failed"] == head(RunReport(version="1", vectors=(one,)))
+    assert ["## Lumyn vectors: failed", "", "no vector ran"] == head(RunReport(version="1", vectors=()))
+    assert [
+        "## Lumyn vectors: failed",
+        "",
+        "1 of 2 vectors failed, 1 more permissive than expected (not every vector ran)",
+    ] == head(RunReport(version="1", vectors=(one, loose), complete=False))
+    assert ["## Lumyn vectors: failed", "", "1 vectors, none failed, 1 file could not be read"] == head(
+        RunReport(version="1", vectors=(one,), errors=(error,))
+    )
+
+
+def head(report: RunReport) -> list[str]:
+    """Return the first three lines."""
+    return render(report).splitlines()[:3]
+
+
+def test_other_parts_have_their_tables() -> None:
+    """Such as coverage; markup in them is text."""
+    extra = Table(title="Coverage <b>", note="1 of 2", columns=("goal",), rows=(("<i>",),))
+    html = RENDERER.render(render(RunReport(version="1", vectors=(vector(),), tables=(extra,))))
+    assert "Coverage &lt;b&gt;" in html
+    assert "<code>&lt;i&gt;</code>" in html
+    assert "<b>" not in html
