@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cli.harness import Lumyn
 
-TEMPLATES = ("support", "account", "billing")
+TEMPLATES = ("support", "account", "billing", "minimal")
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -60,13 +60,38 @@ def test_its_policy_is_valid_and_in_force(lumyn: Lumyn, tmp_path: Path, template
     lumyn("init", "--template", template)
     result = lumyn("policy", "validate", "--json")
     assert 0 == result.code
-    assert f"lumyn-{template}" == result.data["policies"][0]["policy_id"]
+    expected = "my-policy" if template == "minimal" else f"lumyn-{template}"
+    assert expected == result.data["policies"][0]["policy_id"]
 
 
 def test_its_vectors_notice_a_changed_threshold(lumyn: Lumyn, workspace: Path) -> None:
     policy = workspace / "policies" / "support.yml"
     policy.write_text(policy.read_text().replace("refund_trust_max_usd: 25", "refund_trust_max_usd: 26"))
     assert 1 == lumyn("vectors", "run").code
+
+
+@pytest.mark.parametrize("line", ["trust_max_usd: 20", "fraud_risk_block: 0.7"])
+def test_the_minimal_vectors_notice_every_threshold(lumyn: Lumyn, tmp_path: Path, line: str) -> None:
+    assert 0 == lumyn("init", "--template", "minimal").code
+    assert 0 == lumyn("vectors", "run").code
+    policy = tmp_path / "policies" / "minimal.yml"
+    name, value = line.split(": ")
+    changed = f"{name}: {float(value) + 0.2:.2f}"
+    policy.write_text(policy.read_text().replace(line, changed))
+    assert changed in policy.read_text()
+    assert 1 == lumyn("vectors", "run").code
+
+
+def test_the_minimal_vectors_notice_every_rule(lumyn: Lumyn, tmp_path: Path) -> None:
+    """Whichever is taken out, a vector fails, or the policy is refused."""
+    lumyn("init", "--template", "minimal")
+    policy = tmp_path / "policies" / "minimal.yml"
+    text = policy.read_text()
+    rules = re.findall(r"  - id: .*?(?=\n\n|\Z)", text, flags=re.DOTALL)
+    assert 4 == len(rules)
+    for rule in rules:
+        policy.write_text(text.replace(rule, ""))
+        assert lumyn("vectors", "run").code in {1, 3}, rule
 
 
 def test_the_store_is_private_and_never_committed(lumyn: Lumyn, workspace: Path) -> None:
@@ -149,6 +174,17 @@ def test_force_replaces_what_differs_and_never_the_store(lumyn: Lumyn, workspace
     assert (0, ["lumyn.toml"]) == (result.code, result.data["replaced"])
     assert "# mine\n" != (workspace / "lumyn.toml").read_text()
     assert store == (workspace / ".lumyn" / "lumyn.db").read_bytes()
+
+
+def test_force_says_what_it_replaced_and_that_nothing_differed(lumyn: Lumyn, workspace: Path) -> None:
+    (workspace / "lumyn.toml").write_text("# mine\n")
+    assert "replaced  lumyn.toml" in lumyn("init", "--force").out
+    result = lumyn("init", "--force")
+    assert (5, "nothing to do: everything is here as it would be made now") == (
+        result.code,
+        result.out.splitlines()[-1],
+    )
+    assert "--force replaces what differs" in lumyn("init").out
 
 
 def test_a_broken_store_is_reported_not_replaced(lumyn: Lumyn, workspace: Path) -> None:

@@ -37,11 +37,20 @@ class Template(StrEnum):
     SUPPORT = "support"
     ACCOUNT = "account"
     BILLING = "billing"
+    MINIMAL = "minimal"
 
-    @property
-    def policy_file(self) -> str:
-        """The shipped policy it starts from, below the shipped policies."""
-        return "lumyn-support.v0.yml" if self is Template.SUPPORT else f"packs/lumyn-{self.value}.v0.yml"
+    def policy_text(self) -> str:
+        """Return the policy it starts from: one that ships with Lumyn, or a skeleton."""
+        from lumyn import _resources
+
+        match self:
+            case Template.MINIMAL:
+                return _template("minimal.policy.yml")
+            case Template.SUPPORT:
+                path = _resources.policies_dir() / "lumyn-support.v0.yml"
+            case Template.ACCOUNT | Template.BILLING:
+                path = _resources.policies_dir() / "packs" / f"lumyn-{self.value}.v0.yml"
+        return path.read_text(encoding="utf-8")
 
 
 def register(app: typer.Typer) -> None:
@@ -74,14 +83,14 @@ def init(
     if json:
         console.json("init", {"template": template.value, **{each.value: results[each] for each in Written}})
     else:
-        _report(console, results, template, changed=changed)
+        _report(console, results, template, changed=changed, force=force)
     return ExitCode.OK if changed else ExitCode.NOTHING_TO_DO
 
 
 def _files(template: Template) -> Iterator[tuple[Path, str]]:
     from lumyn import _resources
 
-    policy = (_resources.policies_dir() / template.policy_file).read_text(encoding="utf-8")
+    policy = template.policy_text()
     yield Path("lumyn.toml"), _template("lumyn.toml").replace("{template}", template.value)
     yield Path("policies", f"{template.value}.yml"), with_modeline(policy, above="..")
     yield Path("vectors", f"{template.value}.yml"), with_modeline(_template(f"{template.value}.yml"), above="..")
@@ -126,12 +135,15 @@ def _source_url() -> str | None:
     return url if vcs.get("vcs") == "git" and _SOURCE_URL.fullmatch(url) else None
 
 
-def _report(console: Console, results: dict[Written, list[str]], template: Template, *, changed: bool) -> None:
+def _report(
+    console: Console, results: dict[Written, list[str]], template: Template, *, changed: bool, force: bool
+) -> None:
     for written, style in ((Written.CREATED, "green"), (Written.REPLACED, "yellow"), (Written.KEPT, "dim")):
         for path in results[written]:
             console.line((written.value.ljust(10), style), path)
     if not changed:
-        console.line("nothing to do: everything is here already; --force replaces what differs")
+        rest = "as it would be made now" if force else "already; --force replaces what differs"
+        console.line(f"nothing to do: everything is here {rest}", hang=2)
         return
     if str(_WORKFLOW) in results[Written.CREATED] and _source_url() is None:
         console.line("")
