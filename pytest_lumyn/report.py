@@ -94,6 +94,17 @@ class Reporter:
         if report.failed:
             self.drifted.append(report)
 
+    def pytest_report_teststatus(
+        self, report: pytest.TestReport
+    ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+        """Print the verdict, or the error in its place, beside `PASSED` and `FAILED` under `-v`."""
+        data = getattr(report, ATTRIBUTE, None)
+        got = data and (data.get("verdict") or data.get("error"))
+        if not got or hasattr(report, "wasxfail") or report.when != "call" or report.skipped:
+            return None
+        letter, colour = (".", "green") if report.passed else ("F", "red")
+        return report.outcome, letter, (f"{report.outcome.upper()} {got}", {colour: True})
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         config = self._config
