@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +19,15 @@ if TYPE_CHECKING:
     from lumyn.core.decide import Gate
     from lumyn.store.journal import InspectableStore
 
-__all__ = ["DEMO_CONFIG", "LAST", "find_config", "open_store_only", "open_workspace", "resolve_id"]
+__all__ = [
+    "DEMO_CONFIG",
+    "LAST",
+    "find_config",
+    "open_store_only",
+    "open_workspace",
+    "resolve_experience",
+    "resolve_id",
+]
 
 LAST: Final = "@last"
 WORKSPACE_FOLDER: Final = ".lumyn"
@@ -95,12 +105,37 @@ def resolve_id(gate: Gate, text: str) -> str:
         if not newest:
             raise NotFoundError("there are no decisions yet", hint="`lumyn decide FILE` makes one")
         return newest[0].decision_id
+    return _meant(text, lambda start: gate.store.decision_ids(start, limit=_SHOWN_CANDIDATES + 1))
+
+
+def resolve_experience(gate: Gate, text: str) -> str:
+    """
+    Return the decision or experience that `text` means; as `resolve_id`, and an experience by its own id as well.
+
+    Raises:
+        NotFoundError: It means none, or several.
+        StoreUnavailableError: The store cannot be read.
+    """
+    if text == LAST:
+        return resolve_id(gate, text)
+    if text.isprintable():  # undecodable bytes of an argument are not, and no store can be asked for them
+        with suppress(NotFoundError):
+            return gate.store.memory_item(text).memory_id  # an imported one need not look like one of ours
+
+    def starting(start: str) -> list[str]:
+        limit = _SHOWN_CANDIDATES + 1
+        return [*gate.store.decision_ids(start, limit=limit), *gate.store.memory_ids(start, limit=limit)]
+
+    return _meant(text, starting, "decision or experience")
+
+
+def _meant(text: str, starting: Callable[[str], list[str]], noun: str = "decision") -> str:
     wanted = text.upper()
-    found = gate.store.decision_ids(wanted, limit=_SHOWN_CANDIDATES + 1) if _ULID_START.fullmatch(wanted) else []
+    found = starting(wanted) if _ULID_START.fullmatch(wanted) else []
     if len(found) == 1:
         return found[0]
     if found:
         shown = ", ".join(found[:_SHOWN_CANDIDATES]) + (", ..." if len(found) > _SHOWN_CANDIDATES else "")
         raise NotFoundError(f"`{text}` is the beginning of several ids: {shown}", hint="give more of it")
     hint = "`lumyn show` lists recent decisions" if len(wanted) <= _ULID_CHARS else "an id has 26 characters"
-    raise NotFoundError(f"there is no decision `{text[:64]}`", reason_code="DECISION_NOT_FOUND", hint=hint)
+    raise NotFoundError(f"there is no {noun} `{text[:64]}`", reason_code="DECISION_NOT_FOUND", hint=hint)

@@ -79,6 +79,13 @@ class MemorySnapshot:
             if come is not None:
                 index.add(come.memory_id, come.label, come.features)
 
+    def counts(self) -> dict[Label, int]:
+        """Return how many items count, by label: not those taken back or superseded, nor those that take back."""
+        found = dict.fromkeys(Label, 0)
+        for item in self._experience.live():
+            found[item.label] += 1
+        return found
+
     def prefix(self, n: int) -> MemorySnapshot:
         """
         Return the snapshot of the first `n` items, as a decision made then saw it.
