@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
-from cli.harness import Lumyn
+from cli.harness import Lumyn, refund, write
 
 
 def test_the_configured_policy_is_valid(lumyn: Lumyn, workspace: Path) -> None:
@@ -58,13 +59,80 @@ def test_without_a_workspace_a_path_is_enough(lumyn: Lumyn, root: Path) -> None:
 
 
 def test_show_reads_like_the_policy(lumyn: Lumyn, workspace: Path) -> None:
+    """Stages in order, each rule as a sentence."""
     result = lumyn("policy", "show")
     assert 0 == result.code
-    assert "R120  HARD_BLOCKS  ABSTAIN  support.refund" in result.out
-    assert "if evidence.chargeback_risk >= 0.7 (chargeback_risk_block)" in result.out
-    assert "support.refund requires ticket_id, order_id, customer_id" in result.out
+    assert (
+        "R120        ABSTAIN support.refund, when chargeback_risk is 0.7 or more (chargeback_risk_block)" in result.out
+    )
+    assert "R010        QUERY support.refund, when something required is missing" in result.out
+    assert re.search(r"support.refund +ticket_id, order_id, customer_id", result.out)
+    assert re.search(r"payment_instrument_risk +one of low, medium, high", result.out)
+    assert re.search(r"manual_approval +boolean; false when missing", result.out)
+    assert re.search(r"refund_trust_max_usd +25\n", result.out)
+    assert "amount_currency is none of USD, AUD, CAD, CHF, EUR, GBP or JPY" in result.out
+    titles = [line for line in result.out.splitlines() if re.match(r"\d\. ", line)]
+    assert ["1. REQUIREMENTS", "2. HARD_BLOCKS", "3. ESCALATIONS", "4. TRUST_PATHS", "5. DEFAULT"] == [
+        title.split(":")[0] for title in titles
+    ]
+
+
+def test_show_as_json(lumyn: Lumyn, workspace: Path) -> None:
     data = lumyn("policy", "show", "--json").data
     assert ("lumyn.cli.policy_show.v0", "lumyn-support") == (data["schema"], data["document"]["policy_id"])
+    assert data["rules"] == sum(len(stage["rules"]) for stage in data["stages"])
+    rule = data["stages"][1]["rules"][1]
+    assert {
+        "rule_id": "R120",
+        "verdict": "ABSTAIN",
+        "sentence": "support.refund, when chargeback_risk is 0.7 or more (chargeback_risk_block)",
+        "reason_codes": ["CHARGEBACK_RISK_BLOCK"],
+        "line": rule["line"],
+    } == rule
+
+
+def test_every_block_and_operator_in_words(lumyn: Lumyn, workspace: Path) -> None:
+    """Brackets only where the sentence would be ambiguous without them."""
+    policy = workspace / "words.yml"
+    policy.write_text(WORDS)
+    out = lumyn("policy", "show", str(policy)).out
+    assert (
+        "any action, when a is more than 1 and ((b is less than 2 and c is not x) or subject.roles contains boss)"
+        in out
+    )
+    assert "any action, when d is given and action.tags contains p or q and a is 3 or less" in out
+
+
+WORDS = """\
+schema_version: policy.v0
+policy_id: words
+policy_version: "1"
+rules:
+  - id: A
+    stage: ESCALATIONS
+    if: { evidence.a_gt: 1 }
+    if_any: [{ evidence.b_lt: 2, evidence.c_ne: x }, { subject.roles_contains: boss }]
+    then: { verdict: ESCALATE, reason_codes: [MANUAL_APPROVAL_REQUESTED] }
+  - id: B
+    stage: ESCALATIONS
+    if_all: [{ evidence.d_present: true }, { action.tags_contains_any: [p, q] }, { evidence.a_lte: 3 }]
+    then: { verdict: ESCALATE, reason_codes: [MANUAL_APPROVAL_REQUESTED] }
+"""
+
+
+def test_show_of_a_policy_that_decided(lumyn: Lumyn, workspace: Path) -> None:
+    """By its hash, from the store, whatever the file holds today; and its text, to the letter."""
+    lumyn("decide", write(workspace / "r.json", refund()))
+    policy = workspace / "policies" / "support.yml"
+    text, digest = policy.read_text(), lumyn("policy", "show", "--json").data["policy_hash"]
+    policy.write_text(text.replace("refund_trust_max_usd: 25", "refund_trust_max_usd: 26"))
+    for name in (digest, digest.removeprefix("sha256:")):
+        assert re.search(r"refund_trust_max_usd +25\n", lumyn("policy", "show", name).out)
+    assert text == lumyn("policy", "show", digest, "--source").out
+    assert None is lumyn("policy", "show", digest, "--json").data["file"]
+    unknown = lumyn("policy", "show", "sha256:" + "0" * 64)
+    assert 5 == unknown.code
+    assert "POLICY_NOT_FOUND" in unknown.err
 
 
 @pytest.mark.parametrize("name", ["missing.yml", "policies", "lumyn.toml"])

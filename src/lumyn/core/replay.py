@@ -34,7 +34,16 @@ from lumyn.policy.loader import parse_policy
 from lumyn.policy.spec import Policy
 from lumyn.store.base import Store
 
-__all__ = ["Difference", "Replay", "ReplayStatus", "replay_decision", "replay_record"]
+__all__ = [
+    "Difference",
+    "Replay",
+    "ReplayStatus",
+    "memory_seen",
+    "policy_kept",
+    "replay_decision",
+    "replay_record",
+    "stored_policy",
+]
 
 SCORE: Final = "/risk_signals/failure_similarity/score"
 """Pointer into a record: what stands for the memory that a decision saw."""
@@ -112,10 +121,10 @@ def replay_decision(store: Store, decision_id: str, *, policy: Policy | None = N
         stored = record_from_json(row.record_json)
     except StoreIntegrityError as error:
         return _impossible(None, error.message)
-    memory = _memory(store, row.tenant_id, row.action_type, stored.memory_snapshot)
+    memory = memory_seen(store, row.tenant_id, row.action_type, stored.memory_snapshot)
     if policy is not None and memory is not None:
         return replay_record(stored, policy=policy, memory=memory)
-    deciding = _policy_kept(store, stored.policy.policy_hash)
+    deciding = policy_kept(store, stored.policy.policy_hash)
     if isinstance(deciding, str):
         return replay_record(stored, policy=policy) if policy is not None else _impossible(stored, deciding)
     return replay_record(stored, deciding=deciding, policy=policy, memory=memory)
@@ -180,6 +189,49 @@ def replay_record(
     )
 
 
+def memory_seen(store: Store, tenant_id: str | None, action_type: str, snapshot: str) -> MemorySnapshot | None:
+    """Return the first n items, as many as the decision saw; None when they cannot be read back."""
+    shape = _SNAPSHOT.fullmatch(snapshot)
+    if shape is None:
+        return None
+    count, memory = int(shape[1]), MemorySnapshot()
+    try:
+        for item in store.memory_items(tenant_id, action_type, limit=count) if count else ():
+            memory.add(item)
+    except (StoreIntegrityError, ValueError):
+        return None
+    return memory if memory.digest == snapshot else None
+
+
+def stored_policy(store: Store, policy_hash: str) -> Policy:
+    """
+    Return the policy kept under a hash; its spans are places in the stored text.
+
+    Raises:
+        NotFoundError: It is not in the store.
+        InvalidPolicyError: This version does not accept it.
+        StoreIntegrityError: What is kept is not that policy.
+        StoreUnavailableError: The store cannot be read.
+    """
+    kept = store.policy(policy_hash)
+    policy = parse_policy(kept.source, file=f"<policy {kept.policy_hash}>")
+    if policy.policy_hash != policy_hash:
+        raise StoreIntegrityError("the policy that decided does not have the hash it is kept under")
+    return policy
+
+
+def policy_kept(store: Store, policy_hash: str) -> Policy | str:
+    """Return the policy kept under a hash, or why there is none. Raises `StoreUnavailableError`."""
+    try:
+        return stored_policy(store, policy_hash)
+    except NotFoundError:
+        return "the policy that decided is not in the store"
+    except InvalidPolicyError:
+        return "the policy that decided is not valid any more"
+    except StoreIntegrityError as error:
+        return error.message
+
+
 def _record(
     stored: DecisionRecord, parsed: ParsedRequest, plan: ActionPlan, judgement: Judgement, *, with_facts: bool
 ) -> DecisionRecord:
@@ -234,36 +286,6 @@ def _own_members(document: JsonObject) -> JsonObject:
     extensions = document["extensions"]
     own = extensions.get("lumyn") if isinstance(extensions, dict) else None
     return own if isinstance(own, dict) else {}
-
-
-def _memory(store: Store, tenant_id: str | None, action_type: str, snapshot: str) -> MemorySnapshot | None:
-    """Return the first n items, as many as the decision saw; None when they cannot be read back."""
-    shape = _SNAPSHOT.fullmatch(snapshot)
-    if shape is None:
-        return None
-    count, memory = int(shape[1]), MemorySnapshot()
-    try:
-        for item in store.memory_items(tenant_id, action_type, limit=count) if count else ():
-            memory.add(item)
-    except (StoreIntegrityError, ValueError):
-        return None
-    return memory if memory.digest == snapshot else None
-
-
-def _policy_kept(store: Store, policy_hash: str) -> Policy | str:
-    """Return the policy kept under a hash, or why there is none."""
-    try:
-        kept = store.policy(policy_hash)
-        policy = parse_policy(kept.source, file=f"<policy {kept.policy_hash}>")
-    except NotFoundError:
-        return "the policy that decided is not in the store"
-    except InvalidPolicyError:
-        return "the policy that decided is not valid any more"
-    except StoreIntegrityError as error:
-        return error.message
-    if policy.policy_hash != policy_hash:
-        return "the policy that decided does not have the hash it is kept under"
-    return policy
 
 
 def _impossible(stored: DecisionRecord | None, reason: str) -> Replay:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from lumyn.cli.console import Console, counted_noun
+from lumyn.cli.console import Console, counted_noun, write
 from lumyn.cli.deciding import STDIN
 from lumyn.cli.exit_codes import ExitCode
 from lumyn.cli.options import JsonFlag
@@ -16,9 +18,11 @@ from lumyn.cli.workspace import find_config
 from lumyn.errors import InvalidPolicyError
 
 if TYPE_CHECKING:
-    from lumyn.policy.spec import Condition, Policy, Rule
+    from lumyn.policy.spec import Policy
 
 __all__ = ["register"]
+
+_HASH: Final = re.compile("(?:sha256:)?([0-9a-f]{64})")
 
 
 def register(app: typer.Typer) -> None:
@@ -67,28 +71,52 @@ def validate(
 def show(
     context: typer.Context,
     path: Annotated[
-        str | None, typer.Argument(metavar="[PATH]", help="A policy file; default the configured one.")
+        str | None,
+        typer.Argument(
+            metavar="[PATH|HASH]",
+            help="A policy file, - for standard input, or the hash of one that decided; default the configured one.",
+            show_default=False,
+        ),
     ] = None,
+    source: Annotated[bool, typer.Option("--source", help="Print the text itself, as it was loaded.")] = False,
     json: JsonFlag = False,
 ) -> int:
     """
-    Show what a policy says, rule by rule in the order of the stages.
+    Show a policy in words: what is required, the thresholds, and each rule as a sentence, stage by stage.
 
-    JSON (`lumyn.cli.policy_show.v0`): `file`, `policy_id`, `policy_version`, `policy_hash`, `rules`, `actions`, and
-    `document`, the policy itself.
+    JSON (`lumyn.cli.policy_show.v0`): `file` (null for a hash), `policy_id`, `policy_version`, `policy_hash`, `rules`,
+    `actions`, `document`, the policy itself, and `stages`, each with `stage` and `rules`: `rule_id`, `verdict`,
+    `sentence`, `reason_codes`, `line`.
     """
+    from lumyn.cli.telling import print_sections
     from lumyn.discovery import policy_path
+    from lumyn.report.policy_words import policy_sections, stage_documents
 
-    file = path or str(policy_path(find_config(context.obj)))
-    policy = _load(file)
+    if source and json:
+        raise typer.BadParameter("give one of --json and --source")
+    stored = _HASH.fullmatch(path or "")
+    file = None if stored else path if path is not None else str(policy_path(find_config(context.obj)))
+    policy = _load_stored(context.obj, stored[1]) if stored else _load(file or "")
     console = Console()
     if json:
-        console.json("policy_show", {"file": file, **_counts(policy), "document": policy.document})
-        return ExitCode.OK
-    _print_head(console, policy)
-    for rule in sorted(policy.rules, key=_stage_order):
-        _print_rule(console, policy, rule)
+        data = {"file": file, **_counts(policy), "document": policy.document, "stages": stage_documents(policy)}
+        console.json("policy_show", data)
+    elif source:
+        write(sys.stdout, policy.source)
+    else:
+        console.line((f"{policy.policy_id} {policy.policy_version}", "bold"), f"  {policy.mode.value}", hang=2)
+        console.line((policy.policy_hash, "dim"), indent=2)
+        print_sections(console, policy_sections(policy))
     return ExitCode.OK
+
+
+def _load_stored(config_file: Path | None, digits: str) -> Policy:
+    from lumyn.core.replay import stored_policy
+    from lumyn.store import open_store
+
+    config = find_config(config_file, demo=True).store
+    with contextlib.closing(open_store(config.url, busy_timeout_s=config.busy_timeout_s, store_id=config.id)) as store:
+        return stored_policy(store, f"sha256:{digits}")
 
 
 def _load(file: str) -> Policy:
@@ -123,51 +151,3 @@ def _print_problems(console: Console, file: str, error: InvalidPolicyError) -> N
         if problem.hint:
             console.line(f"hint: {problem.hint}", indent=2, hang=8)
     console.line(("invalid", "red"), f" {file}: {counted_noun(len(error.problems), 'problem')}")
-
-
-def _print_head(console: Console, policy: Policy) -> None:
-    default = f"default {policy.default_verdict.value} {policy.default_reason_code}"
-    console.line((f"{policy.policy_id} {policy.policy_version}", "bold"), f"  {policy.mode.value}, {default}", hang=2)
-    console.line((policy.policy_hash, "dim"), indent=2)
-    for action, keys in policy.required_evidence.items():
-        console.line(f"{action} requires {', '.join(keys)}", indent=2, hang=4)
-
-
-def _print_rule(console: Console, policy: Policy, rule: Rule) -> None:
-    from lumyn.cli.rendering import verdict_part
-
-    actions = ", ".join(rule.actions) if rule.actions is not None else "every action"
-    console.line("")
-    console.line((rule.rule_id, "bold"), f"  {rule.stage.value}  ", verdict_part(rule.verdict), f"  {actions}", hang=2)
-    if rule.is_requirements_check:
-        console.line("when a required key is missing", indent=2)
-    for block in rule.blocks:
-        word = "any of" if block.kind.value == "if_any" else "all of"
-        groups = [" and ".join(_condition(each) for each in group) for group in block.groups]
-        if len(groups) == 1:
-            console.line(f"if {groups[0]}", indent=2, hang=4)
-            continue
-        console.line(f"if {word}:", indent=2)
-        for text in groups:
-            console.line(f"- {text}", indent=4, hang=6)
-    console.line((", ".join(rule.reason_codes), "dim"), indent=2, hang=4)
-
-
-def _condition(condition: Condition) -> str:
-    from lumyn.policy.scalars import decimal_text
-
-    def text(value: object) -> str:
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        return value if isinstance(value, str) else decimal_text(value)  # type: ignore[arg-type]
-
-    operand = condition.operand
-    shown = f"[{', '.join(text(each) for each in operand)}]" if isinstance(operand, tuple) else text(operand)
-    name = f" ({condition.threshold})" if condition.threshold else ""
-    return f"{condition.fact} {condition.operator.symbol} {shown}{name}"
-
-
-def _stage_order(rule: Rule) -> tuple[int, int]:
-    from lumyn.model import EVALUATION_ORDER
-
-    return EVALUATION_ORDER.index(rule.stage), rule.index
