@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final
 from lumyn.cli.console import Console, Part
 from lumyn.model import JsonObject, JsonValue, Match, Mode, Verdict
 from lumyn.policy.scalars import decimal_text
+from lumyn.report.words import action_words
 
 if TYPE_CHECKING:
     from lumyn.core.records import DecisionRecord
     from lumyn.store import Event
 
-__all__ = ["VERDICT_STYLES", "action_text", "print_events", "print_record", "print_records", "verdict_part"]
+__all__ = ["VERDICT_STYLES", "print_events", "print_record", "print_records", "verdict_part"]
 
 VERDICT_STYLES: Final = {
     Verdict.TRUST: "bold green",
@@ -34,20 +35,9 @@ def verdict_part(verdict: Verdict) -> Part:
     return (verdict.value, VERDICT_STYLES[verdict])
 
 
-def action_text(record: DecisionRecord) -> str:
-    """Return what was asked for, as `support.refund 18.40 USD`."""
-    action = _object(_object(record.to_dict().get("request")).get("action"))
-    amount = _object(action.get("amount"))
-    text = str(action.get("type", "?"))
-    if not amount:
-        return text
-    value = amount.get("value")
-    return f"{text} {value if isinstance(value, str) else json.dumps(value)} {amount.get('currency', '')}".rstrip()
-
-
 def print_record(console: Console, record: DecisionRecord) -> None:
     """Write one decision: the verdict first, then why, what is missing, and how to refer to it."""
-    console.line(verdict_part(record.verdict), "  ", action_text(record), hang=2)
+    console.line(verdict_part(record.verdict), "  ", action_words(record.to_dict()), hang=2)
     for code in record.reason_codes:
         _field(console, "reason", code)
     for rule in record.matched_rules:
@@ -104,7 +94,7 @@ def print_records(console: Console, records: Sequence[DecisionRecord]) -> None:
                 record.decision_id,
                 record.created_at[:19],
                 verdict_part(record.verdict),
-                action_text(record),
+                action_words(record.to_dict()),
                 _why(record),
             )
             for record in records
@@ -115,7 +105,7 @@ def print_records(console: Console, records: Sequence[DecisionRecord]) -> None:
         verdict = record.verdict
         padding = " " * (max(len(each) for each in Verdict) - len(verdict.value))
         console.line(verdict_part(verdict), padding, "  ", record.decision_id, "  ", (record.created_at[:19], "dim"))
-        console.line(action_text(record), ("  " + _why(record), "dim"), indent=10, hang=10)
+        console.line(action_words(record.to_dict()), ("  " + _why(record), "dim"), indent=10, hang=10)
 
 
 def _why(record: DecisionRecord) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "REQUEST_SCHEMA",
     "ParsedRequest",
     "digest_of_request",
+    "minor_digits",
     "parse_request",
     "parsed_from_stored",
     "request_from_document",
@@ -205,6 +206,11 @@ def request_from_document(document: JsonObject) -> DecisionRequest:
     )
 
 
+def minor_digits(currency: str) -> int:
+    """Return how many fraction digits an amount in `currency` may have (ISO 4217)."""
+    return _MINOR_DIGITS.get(currency, 2)
+
+
 def _mode(document: JsonObject) -> Mode | None:
     asked = {_object(document.get(member)).get("mode") for member in ("policy", "hints")} - {None}
     if not asked:
@@ -277,7 +283,7 @@ def _check_amount(request: DecisionRequest, found: list[Problem]) -> None:
     value, currency = request.amount_value, request.amount_currency
     if value is None or currency is None:
         return
-    digits = _MINOR_DIGITS.get(currency, 2)
+    digits = minor_digits(currency)
     if value != round(value, digits):
         found.append(
             Problem(

@@ -6,5 +6,17 @@ from typing import Final
 
 __all__ = ["COMMANDS"]
 
-COMMANDS: Final = ("init", "demo", "decide", "show", "label", "verify", "checkpoint", "policy", "vectors", "doctor")
+COMMANDS: Final = (
+    "init",
+    "demo",
+    "decide",
+    "show",
+    "explain",
+    "label",
+    "verify",
+    "checkpoint",
+    "policy",
+    "vectors",
+    "doctor",
+)
 """Every command, in the order in which `lumyn --help` lists them; also the names of their modules."""

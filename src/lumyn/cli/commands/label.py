@@ -149,7 +149,8 @@ def _counted(label: Label, count: int) -> str:
 
 
 def _print_changes(console: Console, impact: Impact) -> None:
-    from lumyn.cli.rendering import action_text, verdict_part
+    from lumyn.cli.rendering import verdict_part
+    from lumyn.report.words import action_words
 
     decisions = counted_noun(impact.compared, "recent decision")
     left = "" if impact.complete else "; there was no time for more"
@@ -162,7 +163,7 @@ def _print_changes(console: Console, impact: Impact) -> None:
     for change in impact.changes[:_SHOWN_CHANGES]:
         record = change.record
         turn = (verdict_part(change.before), " -> ", verdict_part(change.after))
-        console.line(*turn, "  ", record.decision_id, "  ", action_text(record), indent=4, hang=6)
+        console.line(*turn, "  ", record.decision_id, "  ", action_words(record.to_dict()), indent=4, hang=6)
         if change.before is change.after:
             codes = f"{', '.join(change.reason_codes_before)} -> {', '.join(change.reason_codes_after)}"
             console.line((codes, "dim"), indent=6)
