@@ -190,14 +190,29 @@ def test_a_reader_that_stops_ends_the_command_quietly(lumyn: Lumyn, workspace: P
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_reported_and_never_reads_as_permission(lumyn: Lumyn, workspace: Path) -> None:
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_a_full_disk_is_reported_and_never_reads_as_permission(lumyn: Lumyn, workspace: Path, flags: list[str]) -> None:
+    """Whoever reads the record did not get it, whatever the verdict; the decision is stored, and can be found."""
     path = write(workspace / "r.json", refund())
     with Path("/dev/full").open("wb") as full:
-        process = start(["decide", path], workspace, stdout=full)
+        process = start(["decide", path, *flags], workspace, stdout=full)
         _, err = process.communicate(timeout=60)
-    assert 70 == process.returncode
-    assert b"cannot write the output" in err
-    assert 1 == len(err.splitlines())
+    assert ExitCode.STORAGE == process.returncode
+    error, hint = err.decode().splitlines()
+    assert "error: cannot write the output: No space left on device [OUTPUT_NOT_WRITTEN]" == error
+    stored = lumyn("show", "@last", "--json").data["record"]
+    assert "TRUST" == stored["verdict"]
+    assert f"hint: the decision is stored all the same: `lumyn show {stored['decision_id']}`" == hint
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["show"], ["doctor"], ["policy", "validate"]])
+def test_a_full_disk_is_no_success_of_any_command(workspace: Path, arguments: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        process = start(arguments, workspace, stdout=full)
+        _, err = process.communicate(timeout=60)
+    assert (ExitCode.STORAGE, 1) == (process.returncode, len(err.splitlines()))
+    assert b"OUTPUT_NOT_WRITTEN" in err
 
 
 def test_closed_standard_streams_are_survived(lumyn: Lumyn, workspace: Path) -> None:
@@ -236,7 +251,35 @@ def test_shell_completion_knows_the_commands(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert ["demo", "decide"] == done.stdout.split()
+    assert {"demo", "decide", "doctor"} == set(done.stdout.split())
+
+
+def run_at_home(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `lumyn` for a user whose home is `home`, from a shell that Typer is told rather than left to look for."""
+    script = (
+        "import sys, shellingham\nshellingham.detect_shell = lambda: ('bash', '/bin/bash')\n"
+        "from lumyn.cli.entry import run\nsys.exit(run(sys.argv[1:]))"
+    )
+    environ = {**os.environ, "HOME": str(home)}
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments], env=environ, capture_output=True, text=True, check=False
+    )
+
+
+def test_shell_completion_is_shown_and_installed(tmp_path: Path) -> None:
+    shown = run_at_home(tmp_path, "--show-completion")
+    assert (0, True) == (shown.returncode, "_LUMYN_COMPLETE=complete_bash" in shown.stdout)
+    assert [] == list(tmp_path.iterdir())
+    assert 0 == run_at_home(tmp_path, "--install-completion").returncode
+    (script,) = (tmp_path / ".bash_completions").iterdir()
+    assert shown.stdout.strip() == script.read_text().strip()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder nobody can write to")
+def test_completion_that_cannot_be_installed_is_exit_4() -> None:
+    done = run_at_home(Path("/proc/self/home"), "--install-completion")
+    assert (4, 1) == (done.returncode, len(done.stderr.splitlines()))
+    assert "cannot write" in done.stderr
 
 
 def test_an_interrupted_command_is_130(lumyn: Lumyn, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,13 @@ class PipeClosedError(Exception):
 
 
 class OutputError(Exception):
-    """The output cannot be written; the message says why."""
+    """The output cannot be written; the message says why, `hint` what is true all the same."""
+
+    reason_code = "OUTPUT_NOT_WRITTEN"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 def safe(text: str) -> str:

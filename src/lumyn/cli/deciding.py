@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lumyn.cli.console import Console
+from lumyn.cli.console import Console, OutputError
 from lumyn.cli.exit_codes import ExitCode, for_record
 from lumyn.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from lumyn.core.records import DecisionRecord
 
 __all__ = ["STDIN", "decide_file", "read_input"]
 
@@ -25,21 +29,34 @@ def decide_file(file: str, *, as_json: bool, config_file: Path | None = None) ->
 
     Raises:
         InvalidConfigError, InvalidPolicyError, InvalidRequestError, IdempotencyConflictError: Nothing was decided.
+        OutputError: It was decided, and the record could not be printed.
     """
-    from lumyn.cli.rendering import print_record
     from lumyn.config import load_config
     from lumyn.discovery import open_configured
 
     config = load_config(file=config_file)
     with open_configured(config) as gate:
         record = gate.decide(read_input(file, max_bytes=config.limits.request_bytes))
-        console = Console()
-        if as_json:
-            data = {"permits": record.permits, "persisted": record.persisted, "record": record.to_dict()}
-            console.json("decide", data)
-        else:
-            print_record(console, record)
+        try:
+            _print(record, as_json=as_json)
+        except OutputError as error:
+            # Whoever waits for the record did not get it, so this must not read as permission; but it is stored.
+            hint = (
+                f"the decision is stored all the same: `lumyn show {record.decision_id}`" if record.persisted else None
+            )
+            raise OutputError(str(error), hint=hint) from None
     return for_record(record)
+
+
+def _print(record: DecisionRecord, *, as_json: bool) -> None:
+    from lumyn.cli.rendering import print_record
+
+    console = Console()
+    if as_json:
+        data = {"permits": record.permits, "persisted": record.persisted, "record": record.to_dict()}
+        console.json("decide", data)
+    else:
+        print_record(console, record)
 
 
 def read_input(file: str, *, max_bytes: int) -> bytes:

@@ -39,7 +39,7 @@ class ExitCode(IntEnum):
     INVALID = 3
     """A policy, request, vector file, pack or configuration is invalid."""
     STORAGE = 4
-    """The store, or a file or folder that was to be written, is unavailable."""
+    """The store, a file or folder that was to be written, or the output itself is unavailable."""
     NOTHING_TO_DO = 5
     """What was named does not exist, or there is nothing left to do."""
     ESCALATE = 10

@@ -17,6 +17,7 @@ from lumyn._version import __version__
 from lumyn.cli.commands import COMMANDS
 from lumyn.cli.console import Console, safe, write
 from lumyn.cli.exit_codes import ExitCode
+from lumyn.errors import StoreUnavailableError
 
 __all__ = ["build_app", "run_app"]
 
@@ -36,6 +37,13 @@ def run_app(argv: Sequence[str]) -> int:
         return _usage_error(error, as_json="--json" in argv)
     except typer.Abort:
         return ExitCode.INTERRUPTED
+    except OSError as error:
+        # Typer writes files of its own only to install completion, into the user's home.
+        if "--install-completion" not in argv or error.filename is None:
+            raise
+        reason = (error.strerror or "i/o error").lower()
+        message = f"cannot write `{error.filename}`: {reason}"
+        raise StoreUnavailableError(message, detail="PATH_NOT_WRITABLE") from None
     return code if isinstance(code, int) else ExitCode.OK
 
 

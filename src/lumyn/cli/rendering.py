@@ -59,9 +59,9 @@ def print_record(console: Console, record: DecisionRecord) -> None:
 
 
 def match_text(match: Match) -> str:
-    """Return one experience as `0.92 like the failure 01K...: duplicate charge`."""
+    """Return one experience as `similarity 0.92 to the failure 01K...: duplicate charge`."""
     label = match.label.value.replace("_", " ")
-    return f"{decimal_text(match.score)} like the {label} {match.memory_id}: {match.summary}"
+    return f"similarity {decimal_text(match.score)} to the {label} {match.memory_id}: {match.summary}"
 
 
 def _notes(console: Console, record: DecisionRecord) -> None:

@@ -78,18 +78,36 @@ def _failed(error: LumynError, *, as_json: bool) -> int:
 def _unexpected(error: Exception) -> int:
     from lumyn.cli.console import OutputError, PipeClosedError, safe, write
 
+    error = _of_the_stream(error)
     if isinstance(error, PipeClosedError):
         return ExitCode.PIPE_CLOSED
-    # The text of an unexpected exception may quote a request, so only its kind is shown.
-    text = str(error) if isinstance(error, OutputError) else f"unexpected {type(error).__name__}"
-    hint = "" if isinstance(error, OutputError) else "; set LUMYN_DEBUG=1 to see the traceback"
     with contextlib.suppress(PipeClosedError, OutputError):
+        if isinstance(error, OutputError):
+            hint = f"\nhint: {safe(error.hint)}" if error.hint else ""
+            write(sys.stderr, f"{safe(f'error: {error} [{error.reason_code}]')}{hint}\n")
+            return ExitCode.STORAGE
         if os.environ.get("LUMYN_DEBUG") == "1":
             import traceback
 
             write(sys.stderr, "".join(traceback.format_exception(error)))
-        write(sys.stderr, safe(f"error: {text} [INTERNAL_ERROR]{hint}") + "\n")
-    return ExitCode.INTERNAL
+        # The text of an unexpected exception may quote a request, so only its kind is shown.
+        kind = safe(type(error).__name__)
+        write(sys.stderr, f"error: unexpected {kind} [INTERNAL_ERROR]; set LUMYN_DEBUG=1 to see the traceback\n")
+    return ExitCode.STORAGE if isinstance(error, OutputError) else ExitCode.INTERNAL
+
+
+def _of_the_stream(error: Exception) -> Exception:
+    """Return what an error means that Typer met when it printed help itself; any other one is returned as it is."""
+    import errno
+
+    from lumyn.cli.console import OutputError, PipeClosedError
+
+    if isinstance(error, OSError) and error.filename is None:
+        if error.errno == errno.EPIPE:
+            return PipeClosedError()
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            return OutputError(f"cannot write the output: {error.strerror}")
+    return error
 
 
 def _accept_any_text(stream: TextIO | None) -> None:
