@@ -18,7 +18,7 @@ from lumyn.core import experience, retraction
 from lumyn.core.clock import Clock, IdSource, SystemClock, UlidSource, rfc3339
 from lumyn.core.drafts import Draft, RecordWriter
 from lumyn.core.judge import judge
-from lumyn.core.memory import MemoryCache
+from lumyn.core.memory import CATCH_UPS, MemoryCache
 from lumyn.core.records import DecisionRecord, record_from_json
 from lumyn.core.requests import ParsedRequest, parse_request
 from lumyn.documents import Limits
@@ -204,16 +204,21 @@ class Gate:
         )
         committing = False
         try:
-            with self._store.write() as transaction:
-                earlier = _earlier(transaction, parsed)
-                if earlier is not None:
-                    return earlier
-                memory = self._memory.snapshot(transaction, asked.tenant_id, asked.action_type)
-                record = self._writer.decided(draft, judge(draft.plan, asked, memory))
-                if not record.dry_run:
-                    self._append(transaction, draft, record)
-                committing = True
-            return record
+            for most in CATCH_UPS:
+                with self._store.write() as transaction:
+                    earlier = _earlier(transaction, parsed)
+                    if earlier is not None:
+                        return earlier
+                    memory = self._memory.snapshot(transaction, asked.tenant_id, asked.action_type, most=most)
+                    if memory is not None:
+                        record = self._writer.decided(draft, judge(draft.plan, asked, memory))
+                        if not record.dry_run:
+                            self._append(transaction, draft, record)
+                        committing = True
+                if memory is not None:
+                    return record
+                self._memory.load(self._store, self.policy, asked.tenant_id, asked.action_type)
+            raise StoreUnavailableError("memory cannot be read")
         except StoreUnavailableError as error:
             found = self._found(draft.decision_id) if committing else None
             return found or self._writer.unavailable(draft, error)

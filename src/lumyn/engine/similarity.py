@@ -113,6 +113,10 @@ class MemorySnapshot:
         index = self._index(feature_plan(policy))
         return index.search(asked, k=memory.top_k if k is None else k, min_score=memory.min_score)
 
+    def prepare(self, policy: Policy) -> None:
+        """Do now what the first search under `policy` would do: index every item that counts."""
+        self._index(feature_plan(policy))
+
     def _index(self, plan: FeaturePlan) -> MemoryIndex:
         # Hashing a plan would cost more than the search, so the few kept ones are looked through.
         for index in self._indexes:

@@ -119,8 +119,8 @@ class Transaction(Protocol):
     def find_key(self, tenant_id: str | None, request_id: str) -> StoredKey | None:
         """Return what the tenant's `request_id` was used for, or None when it is new."""
 
-    def memory_items(self, tenant_id: str | None, action_type: str, *, after_seq: int = 0) -> list[MemoryItem]:
-        """Return the items of one tenant and action with `seq > after_seq`, in `seq` order; may be empty."""
+    def memory_items(self, tenant_id: str | None, action_type: str, *, after_seq: int = 0) -> Iterator[MemoryItem]:
+        """Yield the items of one tenant and action with `seq > after_seq`, in `seq` order; few are held at a time."""
 
     def memory_item(self, memory_id: str) -> MemoryItem:
         """Return one item. Raises `NotFoundError`."""

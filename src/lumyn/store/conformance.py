@@ -119,7 +119,7 @@ def rows_come_back_as_they_went_in(provider: Provider) -> None:
         kept = transaction.append_memory(_item(1))
         _expect("the decision inside the transaction", replace(decision, seq=2), transaction.decision("D0001"))
         _expect("the events inside the transaction", [replace(_event(1), seq=3)], transaction.events("D0001"))
-        _expect("memory inside the transaction", [kept], transaction.memory_items("acme", _ACTION))
+        _expect("memory inside the transaction", [kept], list(transaction.memory_items("acme", _ACTION)))
         _expect("the item inside the transaction", kept, transaction.memory_item("M0001"))
     _expect("the memory item", replace(_item(1), seq=4, leaf=kept.leaf), kept)
     _expect("the decision", replace(decision, seq=2), store.decision("D0001"))
@@ -216,7 +216,7 @@ def memory_is_apart_by_tenant_and_action(provider: Provider) -> None:
         _expect("the first items", found[:2], store.memory_items(tenant_id, action_type, limit=2))
         _expect("no items", [], store.memory_items(tenant_id, action_type, limit=0))
         with store.write() as transaction:
-            after = transaction.memory_items(tenant_id, action_type, after_seq=place + 4)
+            after = list(transaction.memory_items(tenant_id, action_type, after_seq=place + 4))
         _expect("items after a seq, in a transaction", found[2:], after)
 
 
@@ -315,7 +315,7 @@ def several_writers_share_one_history(provider: Provider) -> None:
         transaction.append_memory(_item(1))
     with store.write() as transaction:
         _expect("the memory version is as before", False, transaction.memory_version == before)
-        _expect("memory of another writer", 1, len(transaction.memory_items("acme", _ACTION)))
+        _expect("memory of another writer", 1, len(list(transaction.memory_items("acme", _ACTION))))
     _expect("rows", 9, read_journal(other, checkpoint_of).size)
     other.close()
 

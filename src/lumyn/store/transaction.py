@@ -6,6 +6,7 @@ Links every row into the store's sequence and hash chain; must not know how a fi
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from operator import itemgetter
 from types import TracebackType
 from typing import Final, NoReturn, Protocol
@@ -45,6 +46,7 @@ MEMORY_AFTER: Final = (
 MEMORY_BY_ID: Final = "SELECT seq, body, leaf FROM memory_items WHERE memory_id = ?"
 EVENTS_OF: Final = "SELECT seq, body, leaf FROM decision_events WHERE decision_id = ? ORDER BY seq"
 
+_PAGE: Final = 1024
 _JOURNAL_TABLES: Final = ("decisions", "decision_events", "memory_items", "policy_snapshots")
 _HEAD_SQL: Final = " UNION ALL ".join(
     f"SELECT * FROM (SELECT seq, chain FROM {table} ORDER BY seq DESC LIMIT 1)"  # noqa: S608 - names above
@@ -154,10 +156,18 @@ class SqliteTransaction:
         require_leaf("decision", record, leaf)
         return StoredKey(request_digest, record)
 
-    def memory_items(self, tenant_id: str | None, action_type: str, *, after_seq: int = 0) -> list[MemoryItem]:
-        """Return the items of one tenant and action with `seq > after_seq`, in `seq` order; may be empty."""
-        rows = self._connected().execute(MEMORY_AFTER, (tenant_id or "", action_type, after_seq, -1))
-        return [memory_from_stored(*row) for row in rows]
+    def memory_items(self, tenant_id: str | None, action_type: str, *, after_seq: int = 0) -> Iterator[MemoryItem]:
+        """Yield the items of one tenant and action with `seq > after_seq`, in `seq` order; few are held at a time."""
+        while True:
+            # Whole pages: a query left open by whoever stops early would outlive the transaction.
+            query = (tenant_id or "", action_type, after_seq, _PAGE)
+            rows = self._connected().execute(MEMORY_AFTER, query).fetchall()
+            for row in rows:
+                item = memory_from_stored(*row)
+                after_seq = item.seq
+                yield item
+            if len(rows) < _PAGE:
+                return
 
     def memory_item(self, memory_id: str) -> MemoryItem:
         """Return one item. Raises `NotFoundError`."""
