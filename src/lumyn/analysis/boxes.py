@@ -1,0 +1,161 @@
+"""
+Boxes over cells, and the search for a point in one of them that lies in none of others.
+Exact within a budget of steps; must not know what a cell or a box stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+__all__ = ["BUDGET", "EVERYWHERE", "Box", "BudgetExceededError", "Search", "meet"]
+
+Box: TypeAlias = "tuple[tuple[int, int], ...]"
+"""Dimension -> the cells allowed there, as bits; by dimension, ascending. A dimension left out is free."""
+
+Corner: TypeAlias = "list[int]"
+"""One mask a dimension: the part of the space under consideration."""
+
+EVERYWHERE: Final[Box] = ()
+BUDGET: Final = 20_000
+"""Steps one question may take; far above what any policy written by people needs."""
+
+
+class BudgetExceededError(Exception):
+    """A question was given up: its answer is unknown, which must never read as a proof."""
+
+
+def meet(*boxes: Box) -> Box | None:
+    """Return the box that lies in all of them, or None when it is empty."""
+    merged: dict[int, int] = {}
+    for box in boxes:
+        for dimension, mask in box:
+            held = merged.get(dimension, mask) & mask
+            if not held:
+                return None
+            merged[dimension] = held
+    return tuple(sorted(merged.items()))
+
+
+@dataclass(slots=True)
+class Search:
+    """
+    Questions about one space.
+
+    Attributes:
+        full: The mask of all cells, a dimension each.
+        consistent: Told a part of the space, returns whether it holds a real point and may narrow it in place; for
+            dimensions that others determine. None when all of them are free.
+        budget: Steps left for the question at hand.
+    """
+
+    full: tuple[int, ...]
+    consistent: Callable[[Corner], bool] | None = None
+    limit: int = BUDGET
+    budget: int = BUDGET
+
+    def find(
+        self, start: Box, *, must: Sequence[Sequence[Box]] = (), avoid: Iterable[Box] = ()
+    ) -> tuple[int, ...] | None:
+        """
+        Return a part of `start` that lies in a box of each of `must` and in none of `avoid`; None when there is none.
+
+        Returns:
+            One mask a dimension; every point of it will do.
+
+        Raises:
+            BudgetExceededError: The question is too hard.
+        """
+        corner = list(self.full)
+        for dimension, mask in start:
+            corner[dimension] &= mask
+            if not corner[dimension]:
+                return None
+        self.budget = self.limit
+        found = self._search(corner, [list(boxes) for boxes in must], list(avoid))
+        return None if found is None else tuple(found)
+
+    def _search(self, corner: Corner, must: list[list[Box]], avoid: list[Box]) -> Corner | None:
+        self.budget -= 1
+        if self.budget < 0:
+            raise BudgetExceededError
+        settled = self._propagate(corner, must, avoid)
+        if settled is None or (self.consistent is not None and not self.consistent(corner)):
+            return None
+        must, avoid = settled
+        if not avoid and not must:
+            return corner
+        shortest = min(avoid, key=lambda box: _open(corner, box), default=None)
+        if shortest is None or (must and len(must[0]) < _open(corner, shortest)):
+            return self._within(corner, must, avoid)
+        return self._outside(corner, must, avoid, shortest)
+
+    def _within(self, corner: Corner, must: list[list[Box]], avoid: list[Box]) -> Corner | None:
+        for box in must[0]:
+            part = corner.copy()
+            for dimension, mask in box:
+                part[dimension] &= mask
+            found = self._search(part, must[1:], avoid)
+            if found is not None:
+                return found
+        return None
+
+    def _outside(self, corner: Corner, must: list[list[Box]], avoid: list[Box], box: Box) -> Corner | None:
+        rest = [each for each in avoid if each is not box]
+        inside = corner.copy()
+        for dimension, mask in box:
+            if not inside[dimension] & ~mask:
+                continue
+            part = inside.copy()
+            part[dimension] &= ~mask
+            found = self._search(part, must, rest)
+            if found is not None:
+                return found
+            inside[dimension] &= mask
+        return None
+
+    @staticmethod
+    def _propagate(corner: Corner, must: list[list[Box]], avoid: list[Box]) -> tuple[list[list[Box]], list[Box]] | None:
+        """Narrow `corner` by all that follows at once; return what is still open, or None when nothing can be left."""
+        narrowed = True
+        while narrowed:
+            narrowed = False
+            left: list[Box] = []
+            for box in avoid:
+                way, outs = -1, 0
+                for dimension, mask in box:
+                    held = corner[dimension]
+                    if not held & mask:
+                        break
+                    if held & ~mask:
+                        way, outs = dimension, outs + 1
+                else:
+                    if outs > 1:
+                        left.append(box)
+                    elif outs == 0:
+                        return None
+                    else:
+                        corner[way] &= ~next(mask for dimension, mask in box if dimension == way)
+                        narrowed = True
+            avoid = left
+            open_: list[list[Box]] = []
+            for boxes in must:
+                possible = [box for box in boxes if all(corner[dimension] & mask for dimension, mask in box)]
+                if not possible:
+                    return None
+                if any(all(not corner[dimension] & ~mask for dimension, mask in box) for box in possible):
+                    continue
+                if len(possible) == 1:
+                    for dimension, mask in possible[0]:
+                        corner[dimension] &= mask
+                    narrowed = True
+                else:
+                    open_.append(possible)
+            must = open_
+        must.sort(key=len)
+        return must, avoid
+
+
+def _open(corner: Corner, box: Box) -> int:
+    return sum(1 for dimension, mask in box if corner[dimension] & ~mask)

@@ -1,0 +1,390 @@
+"""
+What the vectors of a policy exercised: goals as sets of decisions, and a proof for each goal that no request can meet.
+Computed from what was decided, never by hooks in the evaluator; must not know how it is shown or gated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import StrEnum
+
+from lumyn.analysis.boxes import BUDGET, Box, BudgetExceededError
+from lumyn.analysis.candidates import SpaceTooLargeError
+from lumyn.analysis.cells import Space
+from lumyn.analysis.dimension import lowest
+from lumyn.analysis.matrix import Matrix
+from lumyn.analysis.mutant import shown, step_of
+from lumyn.analysis.observations import Observation
+from lumyn.analysis.regions import GUARDED, RuleBoxes, View, actions_of
+from lumyn.analysis.sheet import Sheet
+from lumyn.analysis.witness import Case, case_at
+from lumyn.errors import Span
+from lumyn.model import JsonObject, Verdict
+from lumyn.policy.operators import OPERATORS
+from lumyn.policy.scalars import decimal_text
+from lumyn.policy.spec import Condition, Policy, Rule
+
+__all__ = ["CoverageReport", "Criterion", "Goal", "cover"]
+
+DEFAULT = "DEFAULT"
+_FLIPPED = {"gt": 1, "lte": 1, "lt": -1, "gte": -1}
+"""Ordering operator -> on which side of its constant the comparison comes out otherwise than at the constant."""
+
+
+class Criterion(StrEnum):
+    """What is counted; the first five are shown and can be gated."""
+
+    FIRED = "fired"
+    DECIDES = "decides"
+    CODES = "codes"
+    REQUIRED = "required"
+    BOUNDARIES = "boundaries"
+    CONDITIONS = "conditions"
+    UNKNOWN_INPUTS = "unknown_inputs"
+    VERDICTS = "verdicts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """
+    One thing some vector should do.
+
+    Attributes:
+        name: Stable, such as `R210/amount_usd_gt/past`.
+        title: For people, such as `R210 amount_usd > 200: no request at 200.01`.
+        covered_by: Name of a vector that does it, or None.
+        infeasible: No request can: proved.
+        unknown: It is not covered, and whether any request can was given up.
+        case: A request that would, for goals that are not covered and can be.
+    """
+
+    criterion: Criterion
+    name: str
+    title: str
+    span: Span | None = None
+    covered_by: str | None = None
+    infeasible: bool = False
+    unknown: bool = False
+    case: Case | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoverageReport:
+    """The goals of one policy, in the order of its file within each criterion."""
+
+    policy: Policy
+    goals: tuple[Goal, ...]
+    observed: int
+
+    def of(self, criterion: Criterion) -> tuple[Goal, ...]:
+        """Return the goals of one criterion that some request can meet, or that nobody could rule out."""
+        return tuple(goal for goal in self.goals if goal.criterion is criterion and not goal.infeasible)
+
+    def covered(self, criterion: Criterion) -> int:
+        """Return how many of them are covered."""
+        return sum(1 for goal in self.of(criterion) if goal.covered_by is not None)
+
+    def missing(self, criterion: Criterion) -> tuple[Goal, ...]:
+        """Return those that are not."""
+        return tuple(goal for goal in self.of(criterion) if goal.covered_by is None)
+
+    def infeasible(self, criterion: Criterion) -> int:
+        """Return how many goals of a criterion no request can meet."""
+        return sum(1 for goal in self.goals if goal.criterion is criterion and goal.infeasible)
+
+    def to_dict(self) -> JsonObject:
+        """Return the report as plain JSON data."""
+        return {
+            "policy": {
+                "policy_id": self.policy.policy_id,
+                "policy_version": self.policy.policy_version,
+                "policy_hash": self.policy.policy_hash,
+            },
+            "observed": self.observed,
+            "criteria": {
+                criterion.value: {
+                    "covered": self.covered(criterion),
+                    "goals": len(self.of(criterion)),
+                    "infeasible": self.infeasible(criterion),
+                }
+                for criterion in Criterion
+            },
+            "goals": [_goal(goal) for goal in self.goals],
+        }
+
+
+def _goal(goal: Goal) -> JsonObject:
+    return {
+        "criterion": goal.criterion.value,
+        "name": goal.name,
+        "title": goal.title,
+        "file": None if goal.span is None else goal.span.file,
+        "line": None if goal.span is None else goal.span.line,
+        "covered_by": goal.covered_by,
+        "infeasible": goal.infeasible,
+        "unknown": goal.unknown,
+        "request": None if goal.case is None else goal.case.request,
+    }
+
+
+def cover(policy: Policy, observations: Iterable[Observation], *, limit: int = BUDGET) -> CoverageReport:
+    """
+    Return what the observed decisions exercised of a policy.
+
+    Args:
+        limit: Steps one question of feasibility may take.
+    """
+    matrix = Matrix(policy, observations)
+    model = _Model(policy, limit)
+    goals = tuple(_settle(matrix, model, wanted) for wanted in _wanted(policy, matrix))
+    return CoverageReport(policy=policy, goals=goals, observed=len(matrix.rows))
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """
+    A goal before it is judged.
+
+    Attributes:
+        rows: The decisions that meet it.
+        questions: Action, start boxes and boxes to avoid: where a request would meet it.
+    """
+
+    goal: Goal
+    rows: int
+    questions: Callable[[_Model], Iterator[tuple[str, Iterable[Box], Iterable[Box]]]]
+
+
+class _Model:
+    """The spaces and views of a policy's actions, made when they are first needed."""
+
+    def __init__(self, policy: Policy, limit: int) -> None:
+        self.policy = policy
+        self.actions = actions_of(policy)
+        self._limit = limit
+        self._views: dict[str, View] = {}
+        self._extra = [edge for rule in policy.rules for each in rule.conditions for edge in _edges(policy, each)]
+
+    def view(self, action: str) -> View:
+        """Return the policy over one action, boundaries told apart."""
+        found = self._views.get(action)
+        if found is None:
+            space = Space(action, [self.policy], extra=self._extra, limit=self._limit)
+            found = self._views[action] = View(space, self.policy)
+        return found
+
+    def applying(self, rule: Rule) -> Iterator[tuple[View, RuleBoxes]]:
+        """Yield the views in which a rule applies, with its boxes."""
+        for action in self.actions:
+            if rule.applies_to(action):
+                view = self.view(action)
+                boxes = view.boxes(rule.rule_id)
+                if boxes is not None:
+                    yield view, boxes
+
+
+def _settle(matrix: Matrix, model: _Model, wanted: _Wanted) -> Goal:
+    if wanted.rows:
+        return replace(wanted.goal, covered_by=matrix.rows[lowest(wanted.rows)].name)
+    unknown = False
+    try:
+        for action, starts, avoid in wanted.questions(model):
+            space = model.view(action).space
+            shun = tuple(avoid)
+            for box in starts:
+                corner = space.search.find(box, avoid=shun)
+                if corner is not None:
+                    return replace(wanted.goal, case=case_at(action, space.point(corner)))
+            unknown = unknown or not space.complete
+    except (BudgetExceededError, SpaceTooLargeError):
+        unknown = True
+    return replace(wanted.goal, unknown=unknown, infeasible=not unknown)
+
+
+def _wanted(policy: Policy, matrix: Matrix) -> Iterator[_Wanted]:
+    sheet = matrix.base
+    for rule in policy.rules:
+        yield from _of_rule(rule, sheet)
+    yield _default(policy, sheet)
+    yield from _codes(policy, matrix)
+    yield from _required(policy, matrix)
+    for rule in policy.rules:
+        for condition in rule.conditions:
+            yield from _boundary(policy, matrix, rule, condition)
+            yield from _outcomes(matrix, rule, condition)
+    yield from _verdicts(policy, matrix)
+
+
+def _of_rule(rule: Rule, sheet: Sheet) -> Iterator[_Wanted]:
+    fired = sheet.truths[id(rule)][0]
+    goal = Goal(criterion=Criterion.FIRED, name=rule.rule_id, title=rule.rule_id, span=rule.span)
+
+    def firing(model: _Model) -> Iterator[tuple[str, Iterable[Box], Iterable[Box]]]:
+        for view, boxes in model.applying(rule):
+            yield view.space.action, boxes.true, ()
+
+    yield _Wanted(goal, fired, firing)
+    rivals = 0
+    for other in sheet.policy.rules:
+        if other is not rule and other.verdict.strictness >= rule.verdict.strictness:
+            rivals |= sheet.truths[id(other)][0]
+    alone = fired & ~rivals & ~sheet.blocked & sheet.verdicts[rule.verdict]
+
+    def deciding(model: _Model) -> Iterator[tuple[str, Iterable[Box], Iterable[Box]]]:
+        for view, boxes in model.applying(rule):
+            yield view.space.action, boxes.true, _rivals(view, rule)
+
+    yield _Wanted(replace(goal, criterion=Criterion.DECIDES), alone, deciding)
+
+
+def _rivals(view: View, rule: Rule) -> list[Box]:
+    """Return where another rule's effect is at least as strict as a rule's, or the engine blocks or withholds."""
+    found = [*view.engine]
+    for each in view.rules:
+        if each.rule.rule_id == rule.rule_id:
+            continue
+        if rule.verdict is Verdict.TRUST and each.rule.stage in GUARDED:
+            found += each.possible
+        elif each.rule.verdict.strictness >= rule.verdict.strictness:
+            found += each.true
+    return found
+
+
+def _default(policy: Policy, sheet: Sheet) -> _Wanted:
+    title = f"default {policy.default_verdict}"
+    goal = Goal(criterion=Criterion.FIRED, name=DEFAULT, title=title, span=policy.spans.get("/defaults"))
+
+    def silent(model: _Model) -> Iterator[tuple[str, Iterable[Box], Iterable[Box]]]:
+        for action in model.actions:
+            yield action, ((),), model.view(action).default().avoid
+
+    return _Wanted(goal, sheet.unmatched, silent)
+
+
+def _codes(policy: Policy, matrix: Matrix) -> Iterator[_Wanted]:
+    sheet = matrix.base
+    for code in sorted(policy.may_emit()):
+        emitting = [rule for rule in policy.rules if code in rule.reason_codes]
+        rows = 0
+        for rule in emitting:
+            rows |= sheet.truths[id(rule)][0]
+        by_default = code == policy.default_reason_code
+        if by_default:
+            rows |= sheet.unmatched
+
+        def emitted(
+            model: _Model, emitting: list[Rule] = emitting, by_default: bool = by_default
+        ) -> Iterator[tuple[str, Iterable[Box], Iterable[Box]]]:
+            for rule in emitting:
+                for view, boxes in model.applying(rule):
+                    yield view.space.action, boxes.true, ()
+            for action in model.actions if by_default else ():
+                yield action, ((),), model.view(action).default().avoid
+
+        span = emitting[0].span if emitting else policy.spans.get("/defaults/default_reason_code")
+        yield _Wanted(Goal(criterion=Criterion.CODES, name=code, title=code, span=span), rows, emitted)
+
+
+def _required(policy: Policy, matrix: Matrix) -> Iterator[_Wanted]:
+    for action, keys in policy.required_evidence.items():
+        for key in keys:
+            rows = matrix.table.acts.get(action, 0) & matrix.table.missing(key)
+            for other in keys:
+                rows &= matrix.table.full if other == key else ~matrix.table.missing(other)
+
+            def alone(
+                model: _Model, action: str = action, key: str = key
+            ) -> Iterator[tuple[str, Iterable[Box], Iterable[Box]]]:
+                missing = model.view(action).missing
+                yield action, missing[key], [box for other in missing if other != key for box in missing[other]]
+
+            title = f"{action}: {key} never missing alone"
+            span = policy.spans.get(f"/required_evidence/{action}")
+            goal = Goal(criterion=Criterion.REQUIRED, name=f"{action}/{key}", title=title, span=span)
+            yield _Wanted(goal, rows, alone)
+
+
+# Boundaries and conditions
+
+
+def _edges(policy: Policy, condition: Condition) -> Iterator[Condition]:
+    """Yield comparisons that tell the value of a boundary, and the step past it, from the rest."""
+    value = condition.operand
+    if condition.operator.name not in _FLIPPED or not isinstance(value, Decimal):
+        return
+    step = step_of(policy, condition.fact) * _FLIPPED[condition.operator.name]
+    for operator in ("gte", "lte"):
+        for operand in (value, value + step):
+            yield replace(condition, operator=OPERATORS[operator], operand=operand, threshold=None)
+
+
+def _boundary(policy: Policy, matrix: Matrix, rule: Rule, condition: Condition) -> Iterator[_Wanted]:
+    edges = list(_edges(policy, condition))
+    if not edges or not isinstance(condition.operand, Decimal):
+        return
+    at_least, at_least_past, at_most, at_most_past = edges
+    value, past = condition.operand, at_least_past.operand
+    sign = _FLIPPED[condition.operator.name]
+    low, high = (at_least, at_most_past) if sign > 0 else (at_least_past, at_most)
+    masks = [matrix.table.column(each, policy)[0] for each in (at_least, at_most, low, high)]
+    decisive = matrix.base.decisive(rule, condition)
+    at = masks[0] & masks[1]
+    name = condition.text.removeprefix("evidence.")
+    for tail, rows, edge, number in (
+        ("at", at, (at_least, at_most), value),
+        ("past", masks[2] & masks[3] & ~at, (low, high), past),
+    ):
+
+        def decided(
+            model: _Model, edge: tuple[Condition, Condition] = edge, tail: str = tail
+        ) -> Iterator[tuple[str, Iterable[Box], Iterable[Box]]]:
+            for view, _ in model.applying(rule):
+                starts, avoid = view.around(rule, condition, edge)
+                at_box = view.box_of((at_least, at_most))
+                yield view.space.action, starts, [*avoid, *([at_box] if tail == "past" and at_box else [])]
+
+        text = decimal_text(number) if isinstance(number, Decimal) else ""
+        goal = Goal(
+            criterion=Criterion.BOUNDARIES,
+            name=f"{rule.rule_id}/{name}/{tail}",
+            title=f"{rule.rule_id} {shown(condition)}: no request at {text} that it decides",
+            span=condition.span,
+        )
+        yield _Wanted(goal, rows & decisive, decided)
+
+
+def _outcomes(matrix: Matrix, rule: Rule, condition: Condition) -> Iterator[_Wanted]:
+    true, unknown = matrix.table.column(condition, matrix.base.policy)
+    where = matrix.base.applicable(rule)
+    name = f"{rule.rule_id}/{condition.text.removeprefix('evidence.')}"
+    for outcome, rows in (("true", true), ("false", matrix.table.full & ~true & ~unknown), ("unknown", unknown)):
+        criterion = Criterion.UNKNOWN_INPUTS if outcome == "unknown" else Criterion.CONDITIONS
+
+        def coming_out(model: _Model, outcome: str = outcome) -> Iterator[tuple[str, Iterable[Box], Iterable[Box]]]:
+            for view, _ in model.applying(rule):
+                box = view.outcome_box(condition, outcome)
+                if box is not None:
+                    yield view.space.action, (box,), ()
+
+        title = f"{rule.rule_id} {shown(condition)}: never {outcome}"
+        goal = Goal(criterion=criterion, name=f"{name}/{outcome}", title=title, span=condition.span)
+        yield _Wanted(goal, rows & where, coming_out)
+
+
+def _verdicts(policy: Policy, matrix: Matrix) -> Iterator[_Wanted]:
+    for action in policy.action_types:
+        for verdict in Verdict:
+            rows = matrix.table.acts.get(action, 0) & matrix.base.verdicts[verdict]
+
+            def given(
+                model: _Model, action: str = action, verdict: Verdict = verdict
+            ) -> Iterator[tuple[str, Iterable[Box], Iterable[Box]]]:
+                view = model.view(action)
+                for region in view.regions(verdict):
+                    starts = view.starts(region)
+                    yield action, starts, region.avoid
+
+            goal = Goal(criterion=Criterion.VERDICTS, name=f"{action}/{verdict}", title=f"{action}: never {verdict}")
+            yield _Wanted(goal, rows, given)

@@ -1,0 +1,151 @@
+"""
+A dimension: one attribute of a request, or the joint block of money, cut into cells that nothing tells apart.
+Must not know which values are tried, nor what rules read the cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, TypeAlias
+
+from lumyn.analysis.money import Money
+from lumyn.model import JsonValue
+from lumyn.policy.operators import EVIDENCE_PREFIX
+from lumyn.policy.spec import FX_RATE_KEY, Condition
+
+__all__ = [
+    "MISSING",
+    "MONEY",
+    "MONEY_FACTS",
+    "RATE",
+    "Atom",
+    "Cells",
+    "Dimension",
+    "Raw",
+    "State",
+    "atom_of",
+    "bits",
+    "listed",
+    "lowest",
+    "truth_of",
+]
+
+MONEY: Final = "money"
+MISSING: Final = "missing"
+RATE: Final = EVIDENCE_PREFIX + FX_RATE_KEY
+MONEY_FACTS: Final = ("amount_usd", "amount_currency", RATE)
+
+Raw: TypeAlias = "JsonValue | Decimal | tuple[str, ...] | Money"
+Atom: TypeAlias = "tuple[int, str, str, type, object]"
+"""A comparison: the reading, the fact, the operator, and the type and value of the constant."""
+
+State: TypeAlias = "str | None"
+"""What is wrong with an evidence key: `missing`, a reason code, or nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dimension:
+    """
+    One attribute, or the joint block of money, cut into cells.
+
+    Attributes:
+        values: What stands for each cell, the plainest first where it matters.
+        true: Atom -> cells in which the comparison holds.
+        unknown: Atom -> cells in which it is unknown.
+        states: `(reading, key)` -> state (`missing` or a reason code) -> cells in which the key is in that state.
+        notes: Further named sets of cells, by `(reading, name)`.
+    """
+
+    name: str
+    values: tuple[Raw, ...]
+    true: Mapping[Atom, int]
+    unknown: Mapping[Atom, int]
+    states: Mapping[tuple[int, str], Mapping[str, int]]
+    notes: Mapping[tuple[int, str], int]
+
+    @property
+    def full(self) -> int:
+        """All of its cells."""
+        return (1 << len(self.values)) - 1
+
+
+def atom_of(reading: int, condition: Condition) -> Atom:
+    """Return what tells two comparisons apart; True and 1 are equal in Python and never here."""
+    operand = condition.operand
+    return reading, condition.fact, condition.operator.name, type(operand), operand
+
+
+class Cells:
+    """Collects candidates; those that nothing tells apart fall into one cell."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._known: set[tuple[object, ...]] = set()
+        self._values: list[Raw] = []
+        self._true: dict[Atom, int] = {}
+        self._unknown: dict[Atom, int] = {}
+        self._states: dict[tuple[int, str], dict[str, int]] = {}
+        self._notes: dict[tuple[int, str], int] = {}
+
+    def add(
+        self,
+        raw: Raw,
+        truths: Mapping[Atom, bool | None],
+        states: Mapping[tuple[int, str], State],
+        notes: Iterable[tuple[int, str]] = (),
+    ) -> None:
+        """Add a candidate: how every comparison comes out for it, the state of its key in each reading, and notes."""
+        notes = tuple(notes)
+        signature = (*truths.values(), *states.values(), notes)
+        if signature in self._known:
+            return
+        self._known.add(signature)
+        bit = 1 << len(self._values)
+        self._values.append(raw)
+        for atom, truth in truths.items():
+            self._true[atom] = self._true.get(atom, 0) | (bit if truth else 0)
+            self._unknown[atom] = self._unknown.get(atom, 0) | (bit if truth is None else 0)
+        for place, state in states.items():
+            held = self._states.setdefault(place, {})
+            if state is not None:
+                held[state] = held.get(state, 0) | bit
+        for note in notes:
+            self._notes[note] = self._notes.get(note, 0) | bit
+
+    def dimension(self) -> Dimension:
+        """Return what was collected."""
+        return Dimension(
+            name=self._name,
+            values=tuple(self._values),
+            true=self._true,
+            unknown=self._unknown,
+            states=self._states,
+            notes=self._notes,
+        )
+
+
+def listed(operand: object) -> tuple[object, ...]:
+    """Return the members of a constant: its own, or itself."""
+    return operand if isinstance(operand, tuple) else (operand,)
+
+
+def truth_of(condition: Condition, value: object, *, seen: bool) -> bool | None:
+    """Return whether a comparison holds for a value, None when that is unknown; `seen` is what `_present` asks."""
+    if condition.operator.name == "present":
+        return seen == condition.operand
+    return None if value is None else condition.operator.holds(value, condition.operand)
+
+
+def bits(mask: int) -> Iterator[int]:
+    """Yield the numbers of the bits that are set, lowest first."""
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
+
+
+def lowest(mask: int) -> int:
+    """Return the number of the lowest bit that is set."""
+    return (mask & -mask).bit_length() - 1

@@ -1,0 +1,84 @@
+"""
+Which observed request notices which mutant: only what an edit touches is computed anew.
+Must not know how mutants are made or ranked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+
+from lumyn.analysis.dimension import bits
+from lumyn.analysis.mutant import Mutant
+from lumyn.analysis.observations import Observation
+from lumyn.analysis.sheet import Sheet
+from lumyn.analysis.table import Table, mask_of
+from lumyn.model import Evaluation
+from lumyn.policy.spec import Policy
+
+__all__ = ["Matrix"]
+
+
+class Matrix:
+    """
+    The observed requests, a row each, under one policy and its mutants.
+
+    Attributes:
+        table: The requests.
+        base: How they come out under the policy.
+    """
+
+    def __init__(self, policy: Policy, observations: Iterable[Observation]) -> None:
+        self.table = Table(policy, observations)
+        self.base = Sheet(self.table, policy)
+
+    @property
+    def rows(self) -> Sequence[Observation]:
+        """The observations."""
+        return self.table.rows
+
+    @cached_property
+    def outcomes(self) -> Sequence[Evaluation]:
+        """What the policy makes of every row."""
+        return [self.base.outcome(place) for place in range(len(self.rows))]
+
+    def sheet(self, mutant: Mutant) -> Sheet:
+        """Return the rows under a mutant."""
+        return Sheet(self.table, mutant.policy, like=self.base)
+
+    def changed(self, mutant: Mutant) -> Iterator[tuple[int, Evaluation]]:
+        """Yield the rows whose outcome a mutant changes, with the new outcome: rows of another verdict first."""
+        return self._changed(self.sheet(mutant))
+
+    def _changed(self, sheet: Sheet) -> Iterator[tuple[int, Evaluation]]:
+        verdicts = self.base.other_verdict(sheet)
+        for place in bits(verdicts):
+            yield place, sheet.outcome(place)
+        for place in bits(self.base.suspects(sheet) & ~verdicts):
+            after = sheet.outcome(place)
+            if after != self.outcomes[place]:
+                yield place, after
+
+    def killed_by(self, mutant: Mutant, *, whole_record: bool = False) -> tuple[int | None, int | None]:
+        """
+        Return the first row that notices a mutant, and else the first that it changes unnoticed; None where none is.
+
+        Args:
+            whole_record: Count every change of the record as noticed, whatever the vectors expect.
+        """
+        unnoticed: int | None = None
+        sheet = self.sheet(mutant)
+        verdicts = self.base.other_verdict(sheet)
+        sure = verdicts if whole_record else verdicts & self._pinned_verdicts
+        if sure:
+            return (sure & -sure).bit_length() - 1, None
+        for place, after in self._changed(sheet):
+            pins = self.rows[place].pins
+            if whole_record or pins is None or pins.notice(after):
+                return place, None
+            unnoticed = place if unnoticed is None else unnoticed
+        return None, unnoticed
+
+    @cached_property
+    def _pinned_verdicts(self) -> int:
+        return mask_of(row.pins is None or row.pins.verdict for row in self.rows)

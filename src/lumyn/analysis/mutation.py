@@ -1,0 +1,262 @@
+"""
+How many small edits of a policy its vectors notice, which edits nobody could notice, and which would ship green.
+Every claim is exact or says that it is unknown; must not know how it is shown or gated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from lumyn.analysis.boxes import BUDGET, BudgetExceededError
+from lumyn.analysis.candidates import SpaceTooLargeError
+from lumyn.analysis.cells import Space
+from lumyn.analysis.matrix import Matrix
+from lumyn.analysis.mutant import Mutant
+from lumyn.analysis.mutants import Scope, mutants
+from lumyn.analysis.observations import Observation
+from lumyn.analysis.pairs import Difference, Pair, Severity
+from lumyn.analysis.regions import actions_of
+from lumyn.analysis.witness import AnalysisDefectError
+from lumyn.model import JsonObject
+from lumyn.policy.spec import Condition, Policy, Rule
+
+__all__ = ["Judge", "MutationReport", "Survivor", "assess"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survivor:
+    """
+    An edit that no vector notices although some request tells it from the policy.
+
+    Attributes:
+        difference: The gravest request there is, decided by the engine under both.
+        unnoticed: Name of a vector that comes out otherwise and does not say what it expects there, or None.
+        reason: Why it is suppressed, or None.
+    """
+
+    mutant: Mutant
+    severity: Severity
+    difference: Difference
+    unnoticed: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MutationReport:
+    """
+    What became of every mutant of one policy.
+
+    Attributes:
+        killed: Id of a mutant -> name of the vector that notices it.
+        survivors: Gravest first, then in the order of the mutants; suppressed ones are not among them.
+        suppressed: Survivors that the baseline accepts.
+        equivalent: Ids of mutants that no request tells apart: proved, and not counted.
+        unknown: Ids of survivors for which neither a request nor a proof was found within the budget.
+        stale: Ids the baseline accepts that are killed, equivalent or no mutants at all.
+        observed: How many decisions were looked at.
+    """
+
+    policy: Policy
+    scope: Scope
+    killed: Mapping[str, str]
+    survivors: tuple[Survivor, ...]
+    suppressed: tuple[Survivor, ...]
+    equivalent: tuple[str, ...]
+    unknown: tuple[str, ...]
+    stale: tuple[str, ...]
+    observed: int
+
+    @property
+    def killable(self) -> int:
+        """How many mutants count: those that are not proved equivalent."""
+        return len(self.killed) + len(self.survivors) + len(self.suppressed) + len(self.unknown)
+
+    @property
+    def total(self) -> int:
+        """How many mutants were made."""
+        return self.killable + len(self.equivalent)
+
+    def count(self, severity: Severity) -> int:
+        """Return how many survivors are of a kind; one that is unknown counts as the worst."""
+        unknown = len(self.unknown) if severity is Severity.NEW_TRUST else 0
+        return unknown + sum(1 for survivor in self.survivors if survivor.severity is severity)
+
+    def to_dict(self) -> JsonObject:
+        """Return the report as plain JSON data."""
+        return {
+            "policy": {
+                "policy_id": self.policy.policy_id,
+                "policy_version": self.policy.policy_version,
+                "policy_hash": self.policy.policy_hash,
+            },
+            "scope": self.scope.value,
+            "mutants": self.total,
+            "equivalent": [*self.equivalent],
+            "killable": self.killable,
+            "killed": dict(self.killed),
+            "survivors": [_survivor(each) for each in self.survivors],
+            "suppressed": [_survivor(each) for each in self.suppressed],
+            "unknown": [*self.unknown],
+            "stale": [*self.stale],
+            "observed": self.observed,
+        }
+
+
+def _survivor(survivor: Survivor) -> JsonObject:
+    mutant, difference = survivor.mutant, survivor.difference
+    return {
+        "id": mutant.mutant_id,
+        "place": mutant.place,
+        "edit": mutant.edit,
+        "file": None if mutant.span is None else mutant.span.file,
+        "line": None if mutant.span is None else mutant.span.line,
+        "severity": survivor.severity.name.lower(),
+        "request": difference.case.request,
+        "failure_similarity": str(difference.case.similarity),
+        "before": {"verdict": difference.before.verdict.value, "reason_codes": [*difference.before.reason_codes]},
+        "after": {"verdict": difference.after.verdict.value, "reason_codes": [*difference.after.reason_codes]},
+        "unnoticed": survivor.unnoticed,
+        "reason": survivor.reason,
+    }
+
+
+def assess(
+    policy: Policy,
+    observations: Iterable[Observation],
+    *,
+    scope: Scope = Scope.CORE,
+    whole_record: bool = False,
+    accepted: Mapping[str, str] | None = None,
+    verify: bool = False,
+    limit: int = BUDGET,
+) -> MutationReport:
+    """
+    Return what becomes of every mutant of a policy.
+
+    Args:
+        observations: The decisions of the vectors that count.
+        whole_record: Count every change of the record as noticed, whatever the vectors expect of it.
+        accepted: Id of a survivor that may stay -> why.
+        verify: Check of every killed mutant that it is not proved equivalent; slow, and a check of Lumyn itself.
+        limit: Steps one question may take.
+
+    Raises:
+        AnalysisDefectError: The analysis contradicts the engine, or itself.
+    """
+    matrix = Matrix(policy, observations)
+    made = mutants(policy, scope)
+    killed: dict[str, str] = {}
+    left: list[tuple[Mutant, int | None]] = []
+    for mutant in made:
+        place, unnoticed = matrix.killed_by(mutant, whole_record=whole_record)
+        if place is None:
+            left.append((mutant, unnoticed))
+        else:
+            killed[mutant.mutant_id] = matrix.rows[place].name
+    judge = Judge(policy, [mutant for mutant, _ in left] if not verify else made, limit=limit)
+    if verify:
+        _verify(judge, [mutant for mutant in made if mutant.mutant_id in killed])
+    accepted = accepted or {}
+    survivors: list[Survivor] = []
+    equivalent: list[str] = []
+    unknown: list[str] = []
+    for mutant, unnoticed in left:
+        try:
+            difference = judge.worst(mutant)
+        except (BudgetExceededError, SpaceTooLargeError):
+            unknown.append(mutant.mutant_id)
+            continue
+        if difference is None:
+            equivalent.append(mutant.mutant_id)
+            continue
+        survivors.append(
+            Survivor(
+                mutant=mutant,
+                severity=difference.severity,
+                difference=difference,
+                unnoticed=None if unnoticed is None else matrix.rows[unnoticed].name,
+                reason=accepted.get(mutant.mutant_id),
+            )
+        )
+    survivors.sort(key=lambda survivor: survivor.severity)
+    open_ = {survivor.mutant.mutant_id for survivor in survivors} | set(unknown)
+    return MutationReport(
+        policy=policy,
+        scope=scope,
+        killed=killed,
+        survivors=tuple(each for each in survivors if each.reason is None),
+        suppressed=tuple(each for each in survivors if each.reason is not None),
+        equivalent=tuple(equivalent),
+        unknown=tuple(unknown),
+        stale=tuple(name for name in accepted if name not in open_),
+        observed=len(matrix.rows),
+    )
+
+
+def _verify(judge: Judge, killed: Sequence[Mutant]) -> None:
+    for mutant in killed:
+        try:
+            difference = judge.worst(mutant)
+        except (BudgetExceededError, SpaceTooLargeError):
+            continue
+        if difference is None:
+            raise AnalysisDefectError(f"mutant {mutant.mutant_id} is killed and proved equivalent")
+
+
+class Judge:
+    """Tells mutants of one policy from it, with the spaces of its actions built once for all of them."""
+
+    def __init__(self, policy: Policy, made: Sequence[Mutant], *, limit: int = BUDGET) -> None:
+        self._policy = policy
+        self._limit = limit
+        self._spaces: dict[str, Space] = {}
+        self._actions = actions_of(policy)
+        self._extra: list[Condition] = [
+            condition
+            for mutant in made
+            for rule in (mutant.rules or {}).values()
+            if rule is not None
+            for condition in rule.conditions
+        ]
+        self._counting = any(each.fact == "risk.uncertainty" for rule in policy.rules for each in rule.conditions)
+
+    def worst(self, mutant: Mutant) -> Difference | None:
+        """
+        Return the gravest request that tells a mutant from its policy, or None: it is proved that there is none.
+
+        Raises:
+            BudgetExceededError: Neither was found.
+            SpaceTooLargeError: The action reads too many members of a list.
+        """
+        found: Difference | None = None
+        for action in self._concerned(mutant):
+            space = self._space(action, mutant)
+            pair = Pair(space, self._policy, mutant.policy)
+            difference = pair.first()
+            if difference is None:
+                if not space.complete:
+                    raise BudgetExceededError
+                continue
+            difference = pair.worst() or difference
+            if found is None or difference.severity < found.severity:
+                found = difference
+        return found
+
+    def _concerned(self, mutant: Mutant) -> list[str]:
+        if mutant.default is not None:
+            return self._actions
+        rules: list[Rule] = [*mutant.edited, *(rule for rule in (mutant.rules or {}).values() if rule is not None)]
+        named = set(mutant.required or ())
+        if any(rule.actions is None for rule in rules):
+            return self._actions
+        named.update(action for rule in rules for action in rule.actions or ())
+        return [action for action in self._actions if action in named]
+
+    def _space(self, action: str, mutant: Mutant) -> Space:
+        if self._counting:  # what a mutant counts for its uncertainty is its own
+            return Space(action, [self._policy, mutant.policy], limit=self._limit)
+        space = self._spaces.get(action)
+        if space is None:
+            space = self._spaces[action] = Space(action, [self._policy], extra=self._extra, limit=self._limit)
+        return space

@@ -1,0 +1,135 @@
+"""
+What vectors asked and what came out: one observation for each decision, with what its expectation pins down.
+Taken from results of runs, never from hooks in the evaluator; must not know what is computed from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from lumyn.analysis.witness import parsed
+from lumyn.errors import InvalidRequestError
+from lumyn.model import DecisionRequest, Evaluation, JsonObject, JsonValue
+from lumyn.policy.spec import Policy
+from lumyn.vectors.expect import differences, holds
+from lumyn.vectors.format import DecideStep, Expectation
+from lumyn.vectors.runner import Outcome, StepResult, VectorResult
+
+__all__ = ["Observation", "Pins", "observe", "observe_step", "outcome_document"]
+
+_FIELDS = ("verdict", "reason_codes", "matched_rules", "queries", "obligations")
+
+
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """
+    What an expectation says of the parts of a record that a policy decides.
+
+    Attributes:
+        fields: Field of the record -> what is expected of it.
+        subset: What else the record must hold, limited to those fields.
+        everything: Whether a whole record is expected.
+    """
+
+    fields: JsonObject
+    subset: JsonObject
+    everything: bool = False
+
+    @classmethod
+    def of(cls, expect: Expectation) -> Pins:
+        """Return what an expectation pins."""
+        fields = {key: value for key, value in expect.record.items() if key in _FIELDS}
+        subset = {key: value for key, value in (expect.subset or {}).items() if key in _FIELDS}
+        return cls(fields, subset, expect.exact is not None)
+
+    @property
+    def verdict(self) -> bool:
+        """Whether any other verdict is noticed."""
+        return self.everything or isinstance(self.fields.get("verdict"), str)
+
+    def notice(self, after: Evaluation) -> bool:
+        """Return whether an outcome that is not the recorded one fails the vector."""
+        if self.everything:
+            return True
+        document = outcome_document(after)
+        if any(not holds(expected, document[key]) for key, expected in self.fields.items()):
+            return True
+        return bool(self.subset) and any(True for _ in differences(self.subset, document))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """
+    One decision of a vector.
+
+    Attributes:
+        name: The vector's node id.
+        step: Index of the step.
+        document: The request as it was asked.
+        similarity: The failure similarity the rules saw.
+        pins: None: the whole record counts as expected.
+    """
+
+    name: str
+    step: int
+    document: JsonObject
+    request: DecisionRequest
+    similarity: Decimal
+    pins: Pins | None = None
+
+
+def observe(results: Iterable[VectorResult], policy: Policy) -> list[Observation]:
+    """Return the decisions that passing vectors made under a policy; one that failed or was skipped does not count."""
+    return list(_observed(results, policy))
+
+
+def _observed(results: Iterable[VectorResult], policy: Policy) -> Iterator[Observation]:
+    for result in results:
+        if result.outcome is not Outcome.PASSED:
+            continue
+        for step in result.steps:
+            found = observe_step(result.vector.node_id, step, policy)
+            if found is not None:
+                yield found
+
+
+def observe_step(name: str, step: StepResult, policy: Policy) -> Observation | None:
+    """Return the decision of a step; None when it made none, or not from the policy's rules."""
+    record = step.record
+    if record is None or not isinstance(step.step, DecideStep) or step.request is None:
+        return None
+    if record.policy_hash != policy.policy_hash or not (record.persisted or record.dry_run):
+        return None
+    try:
+        request = parsed(policy, step.request)
+    except InvalidRequestError:  # it asked for more than an enforcing gate allows
+        return None
+    return Observation(
+        name=name,
+        step=step.index,
+        document=step.request,
+        request=request,
+        similarity=record.failure_similarity,
+        pins=Pins.of(step.step.expect),
+    )
+
+
+def outcome_document(evaluation: Evaluation) -> dict[str, JsonValue]:
+    """Return the parts of a record that a policy decides, as a record tells them."""
+    return {
+        "verdict": evaluation.verdict.value,
+        "reason_codes": [*evaluation.reason_codes],
+        "matched_rules": [
+            {
+                "rule_id": rule.rule_id,
+                "stage": rule.stage.value,
+                "effect": rule.effect.value,
+                "reason_codes": [*rule.reason_codes],
+            }
+            for rule in evaluation.matched_rules
+        ],
+        "queries": [{"field": query.field, "question": query.question} for query in evaluation.queries],
+        "obligations": [*evaluation.obligations],
+    }

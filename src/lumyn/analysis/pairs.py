@@ -1,0 +1,277 @@
+"""
+Two policies over one space: whether any request tells them apart, and which one is more permissive where.
+Exact at the level of the record: verdict, reason codes, matched rules, queries, obligations; must not know vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import combinations
+
+from lumyn.analysis.boxes import EVERYWHERE, Box, BudgetExceededError
+from lumyn.analysis.cells import Space
+from lumyn.analysis.regions import Region, RuleBoxes, View
+from lumyn.analysis.witness import AnalysisDefectError, Case, case_at, evaluate, outcome_of
+from lumyn.model import Evaluation, Verdict
+from lumyn.policy.spec import Policy, Rule
+
+__all__ = ["Difference", "Pair", "Severity", "severity_of"]
+
+_MOST_PATTERNS = 512
+
+
+class Severity(IntEnum):
+    """How bad it is that nobody notices, worst first."""
+
+    NEW_TRUST = 0
+    LOOSER = 1
+    TIGHTER = 2
+    CODES = 3
+
+    @property
+    def label(self) -> str:
+        """As reports write it."""
+        return {0: "new TRUST", 1: "looser", 2: "tighter", 3: "reason codes only"}[self.value]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """
+    A request that two policies decide differently, as the engine itself decided it under both.
+
+    Attributes:
+        rule: Id of the rule whose change it shows, or None.
+    """
+
+    case: Case
+    before: Evaluation
+    after: Evaluation
+    rule: str | None = None
+
+    @property
+    def severity(self) -> Severity:
+        """What kind of change the request shows."""
+        return severity_of(self.before, self.after)
+
+
+def severity_of(before: Evaluation, after: Evaluation) -> Severity:
+    """Return what kind of change lies between two outcomes of one request."""
+    if after.verdict is Verdict.TRUST and before.verdict is not Verdict.TRUST:
+        return Severity.NEW_TRUST
+    if after.verdict.strictness < before.verdict.strictness:
+        return Severity.LOOSER
+    return Severity.TIGHTER if after.verdict is not before.verdict else Severity.CODES
+
+
+class Pair:
+    """
+    An old and a new policy for one action.
+
+    Every method that searches may raise `BudgetExceededError`: then the answer is unknown.
+
+    Args:
+        space: Made for both policies.
+    """
+
+    def __init__(self, space: Space, old: Policy, new: Policy) -> None:
+        self.space = space
+        self.old, self.new = View(space, old), View(space, new)
+        self._rules = {each.rule.rule_id: each for each in self.old.rules}
+        self._new_rules = {each.rule.rule_id: each for each in self.new.rules}
+
+    def first(self) -> Difference | None:
+        """Return a request that the policies decide differently in any part of the record, or None: there is none."""
+        return next(self.differences(), None)
+
+    def differences(self) -> Iterator[Difference]:
+        """Yield differing requests, at least one for every rule whose effect on some request changed."""
+        yield from self._firing()
+        yield from self._engine()
+        yield from self._order()
+        yield from self._defaults()
+        yield from self._asking()
+        yield from self._queries()
+
+    def worst(self) -> Difference | None:
+        """Return a request of the gravest kind there is, or None when all differences leave the verdict alone."""
+        for severity in (Severity.NEW_TRUST, Severity.LOOSER, Severity.TIGHTER):
+            found = self.of_kind(severity)
+            if found is not None:
+                return found
+        return None
+
+    def of_kind(self, severity: Severity, *, start: Sequence[Box] = (EVERYWHERE,)) -> Difference | None:
+        """Return a request whose verdict changes in one way, or None."""
+        for before, after in _transitions(severity):
+            found = self.transition(before, after, start=start)
+            if found is not None:
+                return found
+        return None
+
+    def transition(
+        self, before: Verdict, after: Verdict, *, start: Sequence[Box] = (EVERYWHERE,), avoid: Sequence[Box] = ()
+    ) -> Difference | None:
+        """Return a request whose verdict goes from one to another, or None."""
+        for old in self.old.regions(before):
+            for new in self.new.regions(after):
+                for box in start:
+                    found = self._find(box, old, new, avoid=avoid)
+                    if found is not None:
+                        return self._difference(found)
+        return None
+
+    def changed_rules(self) -> Iterator[tuple[str, tuple[Box, ...], tuple[Box, ...]]]:
+        """Yield rules by id with boxes to start from and to avoid: together, where the rule's effect may differ."""
+        for rule_id in dict.fromkeys((*self._rules, *self._new_rules)):
+            old, new = self._rules.get(rule_id), self._new_rules.get(rule_id)
+            before, after = _true(old), _true(new)
+            if old is not None and new is not None and _says_the_same(old.rule, new.rule):
+                if set(before) != set(after):
+                    yield rule_id, before, after
+                    yield rule_id, after, before
+            else:
+                yield rule_id, (*before, *after), ()
+
+    def _find(self, start: Box, *regions: Region, avoid: Sequence[Box] = ()) -> tuple[int, ...] | None:
+        must = [boxes for region in regions for boxes in region.must]
+        if not all(must):
+            return None
+        shun = {box: None for region in regions for box in region.avoid}
+        return self.space.search.find(start, must=must, avoid=(*shun, *avoid))
+
+    def _difference(self, corner: tuple[int, ...], rule: str | None = None) -> Difference:
+        """Return a found difference, decided by the engine; raises AnalysisDefectError when the engine sees none."""
+        found = self._tell(corner, rule)
+        if found is None:
+            raise AnalysisDefectError("the engine decides a request alike that the analysis told apart")
+        return found
+
+    def _tell(self, corner: tuple[int, ...], rule: str | None = None) -> Difference | None:
+        case = case_at(self.space.action, self.space.point(corner))
+        before, after = (outcome_of(evaluate(view.policy, case)) for view in (self.old, self.new))
+        return None if before == after else Difference(case=case, before=before, after=after, rule=rule)
+
+    # Parts of the record
+
+    def _firing(self) -> Iterator[Difference]:
+        for rule_id, starts, avoid in self.changed_rules():
+            for box in starts:
+                corner = self.space.search.find(box, avoid=avoid)
+                if corner is not None:
+                    yield self._difference(corner, rule_id)
+                    break
+
+    def _engine(self) -> Iterator[Difference]:
+        for one, other in ((self.old, self.new), (self.new, self.old)):
+            pairs = [(one.invalid[code], other.invalid[code]) for code in one.invalid]
+            for here, there in (*pairs, (one.fx_out_of_bounds, other.fx_out_of_bounds)):
+                for box in set(here) - set(there):
+                    corner = self.space.search.find(box, avoid=there)
+                    if corner is not None:
+                        yield self._difference(corner)
+
+    def _order(self) -> Iterator[Difference]:
+        places = {rule_id: place for place, rule_id in enumerate(self._new_rules)}
+        common = [each for each in self.old.rules if each.rule.rule_id in places]
+        ranks = [places[each.rule.rule_id] for each in common]
+        if ranks == sorted(ranks):
+            return
+        for first, second in combinations(common, 2):
+            if places[first.rule.rule_id] > places[second.rule.rule_id]:
+                for box in first.true:
+                    corner = self._find(box, Region((second.true,)))
+                    if corner is not None:
+                        yield self._difference(corner, second.rule.rule_id)
+                        break
+
+    def _defaults(self) -> Iterator[Difference]:
+        old, new = self.old.policy, self.new.policy
+        if (old.default_verdict, old.default_reason_code) != (new.default_verdict, new.default_reason_code):
+            corner = self._find(EVERYWHERE, self.old.default(), self.new.default())
+            if corner is not None:
+                yield self._difference(corner)
+
+    def _asking(self) -> Iterator[Difference]:
+        """Yield differences in what is asked for where `TRUST` is withheld for want of a fact."""
+        before, after = self.old.asks(), self.new.asks()
+        if before == after:
+            return
+        both = (self.old.would_trust(), self.new.would_trust())
+        for one, other in ((before, after), (after, before)):
+            for field, boxes in one.items():
+                there = other.get(field, ())
+                for box in set(boxes) - set(there):
+                    corner = self._find(box, *both, avoid=there)
+                    if corner is not None:
+                        yield self._difference(corner)
+                        break
+
+    def _queries(self) -> Iterator[Difference]:
+        """Yield differences in what rules ask for; which of two rules asks first makes this depend on all that fire."""
+        asking = [each for each in self.old.rules if each.rule.verdict is Verdict.QUERY]
+        required = [view.policy.required_evidence.get(self.space.action, ()) for view in (self.old, self.new)]
+        for each in asking:
+            new = self._new_rules.get(each.rule.rule_id)
+            if new is None or (
+                each.rule.queries == new.rule.queries
+                and not (each.rule.is_requirements_check and required[0] != required[1])
+            ):
+                continue
+            patterns = [other.true for other in asking if other is not each]
+            for view in (self.old, self.new):
+                patterns += list(view.missing.values())
+            budget = [_MOST_PATTERNS]
+            for box in each.true:
+                found = self._explore(box, list(self.old.at_most(Verdict.QUERY).avoid), [], patterns, budget)
+                if found is not None:
+                    yield found
+                    break
+
+    def _explore(
+        self,
+        start: Box,
+        avoid: list[Box],
+        must: list[Sequence[Box]],
+        patterns: list[tuple[Box, ...]],
+        budget: list[int],
+    ) -> Difference | None:
+        """Search all combinations of what else fires, one after the other."""
+        budget[0] -= 1
+        if budget[0] < 0:
+            raise BudgetExceededError
+        corner = self.space.search.find(start, must=must, avoid=avoid)
+        if corner is None:
+            return None
+        found = self._tell(corner)
+        if found is not None or not patterns:
+            return found
+        boxes, rest = patterns[0], patterns[1:]
+        inside = self._explore(start, avoid, [*must, boxes], rest, budget) if boxes else None
+        return inside or self._explore(start, [*avoid, *boxes], must, rest, budget)
+
+
+def _transitions(severity: Severity) -> Iterator[tuple[Verdict, Verdict]]:
+    for before in Verdict:
+        for after in Verdict:
+            if before is after:
+                continue
+            trusted = after is Verdict.TRUST
+            looser = after.strictness < before.strictness
+            if severity is (Severity.NEW_TRUST if trusted else Severity.LOOSER if looser else Severity.TIGHTER):
+                yield before, after
+
+
+def _true(boxes: RuleBoxes | None) -> tuple[Box, ...]:
+    return () if boxes is None else boxes.true
+
+
+def _says_the_same(old: Rule, new: Rule) -> bool:
+    """Return whether two rules put the same into a record when they fire, queries apart."""
+    return (old.stage, old.verdict, old.reason_codes, old.obligations) == (
+        new.stage,
+        new.verdict,
+        new.reason_codes,
+        new.obligations,
+    )

@@ -1,0 +1,263 @@
+"""
+One policy over the cells of one action: where each rule fires or may fire, and where each verdict is given.
+Mirrors the conclusion the engine draws; must not know mutants, other policies or how answers are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Final
+
+from lumyn.analysis.boxes import Box, meet
+from lumyn.analysis.cells import MISSING, Space
+from lumyn.analysis.money_block import ASK, FX_OUT_OF_BOUNDS
+from lumyn.engine.normalize import EVIDENCE_OUT_OF_RANGE, EVIDENCE_TYPE_INVALID, EVIDENCE_VALUE_UNKNOWN
+from lumyn.engine.outcome import LUMYN_EVIDENCE_INVALID, LUMYN_FX_OUT_OF_BOUNDS
+from lumyn.model import Stage, Verdict
+from lumyn.policy.spec import BlockKind, Condition, Policy, Rule
+
+__all__ = ["GUARDED", "INVALID_CODES", "Region", "RuleBoxes", "View", "actions_of"]
+
+GUARDED: Final = frozenset({Stage.REQUIREMENTS, Stage.HARD_BLOCKS, Stage.ESCALATIONS})
+INVALID_CODES: Final = (EVIDENCE_TYPE_INVALID, EVIDENCE_OUT_OF_RANGE, EVIDENCE_VALUE_UNKNOWN)
+_UNNAMED: Final = "some.other_action"
+
+
+def actions_of(*policies: Policy) -> list[str]:
+    """Return every action type the policies name, sorted, and one that none of them does."""
+    named = {action for policy in policies for action in policy.action_types}
+    other = _UNNAMED
+    while other in named:
+        other += "_"
+    return [*sorted(named), other]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleBoxes:
+    """
+    One applicable rule.
+
+    Attributes:
+        true: Where it fires.
+        possible: Where it fires or is undetermined.
+    """
+
+    rule: Rule
+    true: tuple[Box, ...]
+    possible: tuple[Box, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """
+    Part of a space: inside one box of each of `must`, outside all of `avoid`.
+
+    Attributes:
+        default: Whether it is where no rule fires.
+    """
+
+    must: tuple[tuple[Box, ...], ...] = ()
+    avoid: tuple[Box, ...] = ()
+    default: bool = False
+
+
+class View:
+    """
+    A policy over a space.
+
+    Attributes:
+        rules: The applicable rules, in stage order, then file order.
+        invalid: Reason code of unusable evidence -> where it is given.
+        fx_out_of_bounds: Where the caller's rate is refused.
+        missing: Required key -> where it is missing.
+    """
+
+    def __init__(self, space: Space, policy: Policy) -> None:
+        self.space = space
+        self.policy = policy
+        self._reading = space.reading(policy)
+        self._counter = space.counter(policy)
+        required = policy.required_evidence.get(space.action, ())
+        self.missing: Mapping[str, tuple[Box, ...]] = {
+            key: _boxes([space.state(self._reading, key, MISSING)]) for key in required
+        }
+        self.rules = tuple(self._rule(rule) for rule in policy.rules_for(space.action))
+        self.invalid: Mapping[str, tuple[Box, ...]] = {
+            code: _boxes(space.state(self._reading, key, code) for key in policy.keys_for(space.action))
+            for code in INVALID_CODES
+        }
+        self.fx_out_of_bounds = _boxes([space.note(self._reading, FX_OUT_OF_BOUNDS)])
+
+    def boxes(self, rule_id: str) -> RuleBoxes | None:
+        """Return one rule, or None when it does not apply to the action."""
+        return next((each for each in self.rules if each.rule.rule_id == rule_id), None)
+
+    def firing(self, *verdicts: Verdict) -> tuple[Box, ...]:
+        """Return where some rule with one of these effects fires, the engine's blocks included."""
+        found = [box for each in self.rules if each.rule.verdict in verdicts for box in each.true]
+        return (*self.engine, *found) if Verdict.ABSTAIN in verdicts else tuple(found)
+
+    @property
+    def engine(self) -> tuple[Box, ...]:
+        """Where a block of the engine itself fires."""
+        return (*(box for boxes in self.invalid.values() for box in boxes), *self.fx_out_of_bounds)
+
+    @property
+    def guards(self) -> tuple[Box, ...]:
+        """Where some guarding rule fires or is undetermined: `TRUST` is not given there."""
+        return tuple(box for each in self.rules if each.rule.stage in GUARDED for box in each.possible)
+
+    def trusting(self) -> Region:
+        """Return where `TRUST` is given."""
+        return Region((self.firing(Verdict.TRUST),), (*self.engine, *self.guards))
+
+    def regions(self, verdict: Verdict) -> Iterator[Region]:
+        """Yield the parts in which a verdict is given; together they are all of it."""
+        stricter = [other for other in Verdict if other.strictness > verdict.strictness]
+        if verdict is Verdict.TRUST:
+            yield self.trusting()
+        else:
+            yield Region((self.firing(verdict),), self.firing(*stricter))
+        if verdict is Verdict.QUERY:
+            blind = self.firing(Verdict.ABSTAIN, Verdict.QUERY, Verdict.ESCALATE)
+            yield Region((self.firing(Verdict.TRUST), self.guards), blind)
+        if verdict is self.policy.default_verdict:
+            yield self.default()
+
+    def default(self) -> Region:
+        """Return where no rule fires."""
+        return Region((), self.firing(*Verdict), default=True)
+
+    def at_most(self, verdict: Verdict) -> Region:
+        """Return where no rule stricter than `verdict` fires; undetermined guards do not count."""
+        return Region((), self.firing(*(other for other in Verdict if other.strictness > verdict.strictness)))
+
+    def would_trust(self) -> Region:
+        """Return where `TRUST` would be given if every guard were settled."""
+        return Region((self.firing(Verdict.TRUST),), self.firing(Verdict.ABSTAIN, Verdict.QUERY, Verdict.ESCALATE))
+
+    def asks(self) -> Mapping[str, tuple[Box, ...]]:
+        """Return what `LUMYN_EVIDENCE_UNKNOWN` asks for -> where, within `would_trust`."""
+        found: dict[str, dict[Box, None]] = {}
+        for each in self.rules:
+            if each.rule.stage not in GUARDED:
+                continue
+            for condition in each.rule.conditions:
+                for field, box in self._unknown(condition):
+                    for possible in each.possible:
+                        met = meet(box, possible)
+                        if met is not None:
+                            found.setdefault(field, {})[met] = None
+        return {field: tuple(boxes) for field, boxes in found.items()}
+
+    def fires(self, corner: tuple[int, ...]) -> list[str]:
+        """Return the ids of the rules that fire in a part of the space, the engine's blocks included, any order."""
+        fired = [each.rule.rule_id for each in self.rules if any(holds(box, corner) for box in each.true)]
+        if any(holds(box, corner) for boxes in self.invalid.values() for box in boxes):
+            fired.append(LUMYN_EVIDENCE_INVALID)
+        if any(holds(box, corner) for box in self.fx_out_of_bounds):
+            fired.append(LUMYN_FX_OUT_OF_BOUNDS)
+        return fired
+
+    def around(
+        self, rule: Rule, condition: Condition, instead: Iterable[Condition]
+    ) -> tuple[tuple[Box, ...], tuple[Box, ...]]:
+        """
+        Return where a rule fires exactly if one of its conditions holds, and others hold in its place.
+
+        Returns:
+            Boxes to start from, and boxes to avoid: where the rule fires whatever the condition says.
+        """
+        edge = self.box_of(instead)
+        if edge is None:
+            return (), ()
+        held = self._blocks_without(rule, condition, keep=True)
+        found = (meet(box, edge) for box in held)
+        return tuple(box for box in found if box is not None), self._blocks_without(rule, condition, keep=False)
+
+    def _blocks_without(self, rule: Rule, condition: Condition, *, keep: bool) -> tuple[Box, ...]:
+        """Return the boxes of a rule whose one condition is taken for true, or for false."""
+        blocks = []
+        for block in rule.blocks:
+            groups = []
+            for group in block.groups:
+                inside = any(each is condition for each in group)
+                if keep or not inside:
+                    groups.append(tuple(each for each in group if each is not condition))
+                elif block.kind is not BlockKind.IF_ANY:
+                    return ()
+            if not groups:
+                return ()
+            blocks.append(replace(block, groups=tuple(groups)))
+        return self._rule_boxes(replace(rule, blocks=tuple(blocks)), unknown=False)
+
+    def box_of(self, conditions: Iterable[Condition]) -> Box | None:
+        """Return where some conditions all hold, or None: nowhere."""
+        return self._group(conditions, unknown=False)
+
+    def outcome_box(self, condition: Condition, outcome: str) -> Box | None:
+        """Return where a condition is `true`, `false` or `unknown`, or None: nowhere."""
+        dimension, true, unknown = self.space.masks(self._reading, condition, self._counter)
+        rest = self.space.search.full[dimension] & ~true & ~unknown
+        mask = {"true": true, "unknown": unknown}.get(outcome, rest)
+        return ((dimension, mask),) if mask else None
+
+    @staticmethod
+    def starts(region: Region) -> Iterator[Box]:
+        """Yield the boxes of a region, before what it avoids is taken away."""
+        for boxes in product(*region.must):
+            met = meet(*boxes)
+            if met is not None:
+                yield met
+
+    def _rule(self, rule: Rule) -> RuleBoxes:
+        if rule.is_requirements_check:
+            boxes = tuple(box for found in self.missing.values() for box in found)
+            return RuleBoxes(rule, boxes, boxes)
+        return RuleBoxes(rule, self._rule_boxes(rule, unknown=False), self._rule_boxes(rule, unknown=True))
+
+    def _rule_boxes(self, rule: Rule, *, unknown: bool) -> tuple[Box, ...]:
+        choices: list[list[Box]] = []
+        for block in rule.blocks:
+            groups = [self._group(group, unknown=unknown) for group in block.groups]
+            if block.kind is BlockKind.IF_ANY:
+                choices.append([group for group in groups if group is not None])
+            else:
+                met = None if any(group is None for group in groups) else meet(*(g for g in groups if g is not None))
+                choices.append([] if met is None else [met])
+        found = (meet(*boxes) for boxes in product(*choices))
+        return tuple(dict.fromkeys(box for box in found if box is not None))
+
+    def _group(self, group: Iterable[Condition], *, unknown: bool) -> Box | None:
+        boxes: list[Box] = []
+        for condition in group:
+            dimension, true, open_ = self.space.masks(self._reading, condition, self._counter)
+            boxes.append(((dimension, true | open_ if unknown else true),))
+        return meet(*boxes)
+
+    def _unknown(self, condition: Condition) -> Iterator[tuple[str, Box]]:
+        """Yield what is asked for when the fact of a condition is unknown, with where that is."""
+        if condition.operator.name == "present" or condition.fact.startswith("risk."):
+            return
+        dimension, _, unknown = self.space.masks(self._reading, condition, self._counter)
+        if not unknown:
+            return
+        if condition.fact == "amount_usd":
+            for (reading, name), mask in self.space.dimensions[dimension].notes.items():
+                if reading == self._reading and name.startswith(ASK):
+                    yield name.removeprefix(ASK), ((dimension, mask),)
+        elif condition.fact == "amount_currency":
+            yield "action.amount", ((dimension, unknown),)
+        else:
+            yield condition.evidence_key or condition.fact, ((dimension, unknown),)
+
+
+def holds(box: Box, corner: tuple[int, ...]) -> bool:
+    """Return whether a part of the space lies in a box; of a part that straddles it, no more than that it does not."""
+    return all(corner[dimension] and not corner[dimension] & ~mask for dimension, mask in box)
+
+
+def _boxes(places: Iterable[tuple[int, int]]) -> tuple[Box, ...]:
+    return tuple(((dimension, mask),) for dimension, mask in places if mask)
