@@ -279,11 +279,6 @@ def _check_tenant(document: JsonObject, found: list[Problem]) -> None:
         )
 
 
-def minor_digits(currency: str) -> int:
-    """Return how many fraction digits an amount of a currency may have (ISO 4217)."""
-    return _MINOR_DIGITS.get(currency, 2)
-
-
 def _check_amount(request: DecisionRequest, found: list[Problem]) -> None:
     value, currency = request.amount_value, request.amount_currency
     if value is None or currency is None:
