@@ -12,7 +12,9 @@ from pytest_lumyn.collect import Collection, Gatekeeper
 from pytest_lumyn.mass import Curtain, Groups
 from pytest_lumyn.report import Reporter
 from pytest_lumyn.reports import Reports, read_targets
+from pytest_lumyn.review import Reviewer, require_terminal
 from pytest_lumyn.settings import read_settings
+from pytest_lumyn.update import Updater
 from pytest_lumyn.xdist import Courier, is_worker
 
 __all__ = ["activate"]
@@ -43,5 +45,12 @@ def activate(config: pytest.Config) -> None:
     }
     if targets and not is_worker(config):
         parts["reports"] = Reports(config, chosen, reporter, collection.tally, targets)
+    if chosen.update is not None:
+        updater = Updater(config, chosen, chosen.update, reporter)
+        parts |= {"proposals": updater.proposals, "updater": updater}
+    if chosen.review:
+        require_terminal(config)
+        reviewer = Reviewer(config, chosen, reporter)
+        parts |= {"proposals": reviewer.proposals, "reviewer": reviewer}
     for name, part in parts.items():
         config.pluginmanager.register(part, f"lumyn-{name}")

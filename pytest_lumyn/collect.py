@@ -162,9 +162,10 @@ class Collection:
         """
         path, base = file.path, self.settings.base
         policy = self._policy_for(file)
+        new, revising = self.settings.takes_new, self.settings.revises
         document = file.ihook.pytest_lumyn_load_suite(path=path, config=file.config)
         if document is None:
-            return load_suite(path, root=base, policy_override=policy)
+            return load_suite(path, root=base, policy_override=policy, open_expectations=new, revising=revising)
         try:
             data = json.dumps(document).encode()
         except (TypeError, ValueError) as error:

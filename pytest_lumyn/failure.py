@@ -104,13 +104,22 @@ def failure_from_data(data: Mapping[str, Any], text: str) -> Failure:
     return _Received(crash=crash, lines=lines, text=text, silent=data["silent"])
 
 
-def drift_failure(result: VectorResult, reason: str, config: pytest.Config, *, rerun: str) -> Failure:
-    """Return what to show of a vector that drifted or cannot run; `reason` stands beside it, `rerun` is a command."""
+def drift_failure(
+    result: VectorResult, reason: str, config: pytest.Config, *, rerun: str, accept: str | None = None
+) -> Failure:
+    """
+    Return what to show of a vector that drifted or cannot run.
+
+    Args:
+        reason: Stands beside it; may be empty.
+        rerun: The command that runs it again.
+        accept: The command that accepts what came out, or why there is none.
+    """
     verbosity = config.get_verbosity()
     note = printable(reason)
 
     def draw(width: int) -> list[Line]:
-        lines = render(result, width=width, verbosity=verbosity, rerun=rerun)
+        lines = render(result, width=width, verbosity=verbosity, rerun=rerun, accept=accept)
         return [*lines, [Segment(f"  {note}", Style.ERROR)]] if note else lines
 
     said = () if result.outcome is Outcome.PASSED else (summary(result),)

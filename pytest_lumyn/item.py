@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import os
+import shlex
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -20,12 +21,17 @@ from lumyn.report.text import plain, render
 from lumyn.vectors.drift import Drift, DriftKind
 from lumyn.vectors.format import Expectation, Vector
 from lumyn.vectors.runner import Outcome, RunHooks, StepResult, VectorResult, run, settle
+from lumyn.vectors.update import preview
 from pytest_lumyn.failure import TEXT_WIDTH, drift_failure, error_failure
 
 if TYPE_CHECKING:
     from lumyn import DecisionRecord, Gate
 
 __all__ = ["VectorDriftError", "VectorError", "VectorInvalidError", "VectorItem", "deciding_ids", "shown_step"]
+
+
+_EXPANDED = frozenset('"$`\\!')
+"""What shells read inside double quotes; where there is none of it, those work in every shell."""
 
 
 class VectorError(Exception):
@@ -94,6 +100,14 @@ class VectorItem(pytest.Item):
         if result.outcome is not Outcome.PASSED or expired:
             raise VectorDriftError(result, settle(result, today=_today())[1] if expired else "")
 
+    def run_again(self, vector: Vector) -> VectorResult:
+        """Return what comes of this item with another reading of its vector; its own result stays as it is."""
+        own, self.vector = self.vector, vector
+        try:
+            return run(vector, hooks=self._run_hooks())
+        finally:
+            self.vector = own
+
     def reportinfo(self) -> tuple[Path, int, str]:
         """Return the file, the 0-based line of the case or row, and a name."""
         noun = "scenario" if self.vector.is_scenario else "vector"
@@ -103,7 +117,8 @@ class VectorItem(pytest.Item):
         """Return what pytest shows: the drift, or an unexpected error with only the frames that matter."""
         error = excinfo.value
         if isinstance(error, VectorError):
-            return drift_failure(error.result, error.reason, self.config, rerun=self._rerun())
+            rerun, accept = self._rerun(), self._accept(error.result)
+            return drift_failure(error.result, error.reason, self.config, rerun=rerun, accept=accept)
         if self.config.getoption("fulltrace", False):
             return super().repr_failure(excinfo)
         return error_failure(self.vector, error, self.config)
@@ -116,23 +131,38 @@ class VectorItem(pytest.Item):
 
     def _rerun(self) -> str:
         """Return the command that runs this vector again, from where pytest was started."""
-        path = Path(os.path.relpath(self.path, self.config.invocation_params.dir)).as_posix()
         policy = self.config.getoption("lumyn_policy")
-        override = f' --lumyn-policy="{policy}"' if policy else ""
-        return f'pytest "{path}::{self.name}" --lumyn-vectors{override}'
+        override = f" --lumyn-policy={quoted(policy)}" if policy else ""
+        return f"{self._command()}{override}"
+
+    def _accept(self, result: VectorResult) -> str | None:
+        """Return the command that accepts what came out, why there is none, or None where it makes no sense to ask."""
+        if result.outcome is not Outcome.FAILED or self.config.getoption("lumyn_policy"):
+            return None
+        revision = preview(result)
+        if isinstance(revision, str):
+            return f"by hand: {revision}"
+        step = result.failed_step
+        new = step is not None and any(drift.kind is DriftKind.MISSING for drift in step.drifts)
+        looser = " --lumyn-accept-looser" if revision.looser else ""
+        return f"{self._command()} --lumyn-update={'new' if new else 'failing'}{looser}"
+
+    def _command(self) -> str:
+        path = Path(os.path.relpath(self.path, self.config.invocation_params.dir)).as_posix()
+        return f"pytest {quoted(f'{path}::{self.name}')} --lumyn-vectors"
 
     def _run_hooks(self) -> RunHooks:
         hooks = self.ihook
         return RunHooks(
             seed=self._seed if hooks.pytest_lumyn_seed_memory.get_hookimpls() else None,
-            request=self._request if hooks.pytest_lumyn_request.get_hookimpls() else None,
+            request=self._edit_request if hooks.pytest_lumyn_request.get_hookimpls() else None,
             compare=self._compare if hooks.pytest_lumyn_compare.get_hookimpls() else None,
         )
 
     def _seed(self, gate: Gate) -> None:
         self.ihook.pytest_lumyn_seed_memory(item=self, gate=gate)
 
-    def _request(self, request: JsonObject) -> JsonObject:
+    def _edit_request(self, request: JsonObject) -> JsonObject:
         own = copy.deepcopy(request)
         self.ihook.pytest_lumyn_request(item=self, request=own)
         return own
@@ -147,6 +177,11 @@ class VectorItem(pytest.Item):
         for answer in answers:
             for message in [answer] if isinstance(answer, str) else answer or ():
                 yield Drift(kind=DriftKind.CUSTOM, path="", message=str(message), origin=expect.path, step=step)
+
+
+def quoted(text: str) -> str:
+    """Return `text` as one word of a shell's command line."""
+    return shlex.quote(text) if _EXPANDED.intersection(text) else f'"{text}"'
 
 
 def properties(result: VectorResult) -> Iterator[tuple[str, str]]:

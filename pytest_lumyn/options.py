@@ -75,6 +75,30 @@ def add(parser: pytest.Parser) -> None:
         help="write a report to FILE (.json, .md, .html, .sarif, or gitlab:FILE), or `github` for annotations and the "
         "step summary; repeatable",
     )
+    group.addoption(
+        "--lumyn-update",
+        action="store",
+        choices=("failing", "new", "all"),
+        dest="lumyn_update",
+        default=None,
+        metavar="SCOPE",
+        help="rewrite expectations in their files: of vectors that drift (failing), of vectors that expect nothing yet "
+        "(new), or of both (all)",
+    )
+    group.addoption(
+        "--lumyn-accept-looser",
+        action="store_true",
+        dest="lumyn_accept_looser",
+        default=False,
+        help="let --lumyn-update also accept what permits more or demands less than before",
+    )
+    group.addoption(
+        "--lumyn-review",
+        action="store_true",
+        dest="lumyn_review",
+        default=False,
+        help="walk through the vectors that failed in the terminal: accept, skip, or expect the failure with a reason",
+    )
     parser.addini("lumyn_vectors", "collect and run golden vectors and scenarios", type="bool", default=False)
     parser.addini("lumyn_paths", f"folders that hold vectors (default: {DEFAULT_ROOT})", type="args")
     parser.addini(
@@ -92,9 +116,10 @@ def wanted(config: pytest.Config) -> bool:
         return False
     if config.getoption("lumyn_vectors") or config.getini("lumyn_vectors"):
         return True
-    for name in ("path", "report"):
+    for name in ("path", "report", "update", "review", "accept_looser"):
         if config.getoption(f"lumyn_{name}"):
-            raise pytest.UsageError(f"lumyn: --lumyn-{name} has no effect without --lumyn-vectors")
+            option = name.replace("_", "-")
+            raise pytest.UsageError(f"lumyn: --lumyn-{option} has no effect without --lumyn-vectors")
     return False
 
 

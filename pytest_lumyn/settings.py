@@ -6,14 +6,27 @@ Must not know how a vector is read or run.
 from __future__ import annotations
 
 import glob
+import os
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import pytest
 
 from pytest_lumyn.options import DEFAULT_PATTERNS, DEFAULT_ROOT, absolute, policy_override
 
-__all__ = ["Root", "Settings", "read_settings"]
+__all__ = ["Root", "Settings", "Update", "read_settings"]
+
+CI_VARIABLES = ("CI", "BUILD_NUMBER")
+"""Set, and not empty, by systems that run tests on their own; pytest looks at the same ones."""
+
+
+class Update(StrEnum):
+    """Which expectations a run rewrites: those that drifted, those that say nothing yet, or both."""
+
+    FAILING = "failing"
+    NEW = "new"
+    ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,9 @@ class Settings:
         min_vectors: Fewest vectors a complete run may hold.
         max_diffs: How many drifts are printed in full; more are grouped by cause.
         policy: The policy to run every vector against, or None for the one its file names.
+        update: Which expectations to rewrite, or None.
+        accept_looser: Whether to rewrite also what permits more than before.
+        review: Whether to ask about each vector that failed.
     """
 
     base: Path
@@ -62,6 +78,19 @@ class Settings:
     min_vectors: int
     max_diffs: int
     policy: Path | None
+    update: Update | None = None
+    accept_looser: bool = False
+    review: bool = False
+
+    @property
+    def takes_new(self) -> bool:
+        """Whether a vector may expect nothing yet, since this run writes what it expects."""
+        return self.update in (Update.NEW, Update.ALL)
+
+    @property
+    def revises(self) -> bool:
+        """Whether a vector may expect what its policy no longer says, since this run rewrites what it expects."""
+        return self.review or self.update in (Update.FAILING, Update.ALL)
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -80,7 +109,33 @@ def read_settings(config: pytest.Config) -> Settings:
         min_vectors=_min_vectors(config),
         max_diffs=config.getoption("lumyn_max_diffs"),
         policy=policy_override(config),
+        update=_update(config),
+        accept_looser=bool(config.getoption("lumyn_accept_looser")),
+        review=bool(config.getoption("lumyn_review")),
     )
+
+
+def _update(config: pytest.Config) -> Update | None:
+    """Return which expectations to rewrite; raises UsageError where nobody would look at what was."""
+    scope, review = config.getoption("lumyn_update"), config.getoption("lumyn_review")
+    if scope and review:
+        raise pytest.UsageError("lumyn: --lumyn-review asks about each change, --lumyn-update about none: choose one")
+    name = "--lumyn-update" if scope else "--lumyn-review" if review else ""
+    if not name:
+        if config.getoption("lumyn_accept_looser"):
+            raise pytest.UsageError("lumyn: --lumyn-accept-looser has no effect without --lumyn-update")
+        return None
+    if any(os.environ.get(variable) for variable in CI_VARIABLES):
+        raise pytest.UsageError(
+            f"lumyn: {name} is refused where {' or '.join(CI_VARIABLES)} is set: a drift is accepted by whoever "
+            "reviews the change, not by the machine that found it"
+        )
+    if config.getoption("lumyn_policy"):
+        raise pytest.UsageError(
+            f"lumyn: {name} with --lumyn-policy would have vectors expect what a policy they do not name decides; "
+            "change the policy they name, or set ini lumyn_policy"
+        )
+    return Update(scope) if scope else None
 
 
 def _roots(config: pytest.Config) -> tuple[Root, ...]:

@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import Final
 
 from lumyn.report.markdown import headline
-from lumyn.report.run import OUTCOMES, Group, PolicyReport, RuleRow, RunReport, Table, VectorReport
+from lumyn.report.run import Group, PolicyReport, RuleRow, RunReport, Table, VectorReport
 from lumyn.report.text import printable
 
 __all__ = ["render"]
@@ -94,8 +94,8 @@ def _header(report: RunReport) -> Iterator[str]:
     yield "<h1>Lumyn vectors</h1>"
     yield f'<p><span class="status {sign}">{sign}</span> {_text(headline(report))}</p>'
     yield '<ul class="tiles">'
-    for name in OUTCOMES:
-        yield f"<li><strong>{report.counts[name]}</strong> {name}</li>"
+    for name, count in report.counts.items():
+        yield f"<li><strong>{count}</strong> {name}</li>"
     if report.failed:
         yield f"<li><strong>{report.looser}</strong> more permissive</li>"
         yield f"<li><strong>{report.tighter}</strong> stricter</li>"

@@ -34,7 +34,7 @@ def headline(report: RunReport) -> str:
         words.append(f"{report.looser} more permissive than expected")
     if report.errors:
         words.append(f"{_count(len(report.errors), 'file')} could not be read")
-    left = [f"{report.counts[name]} {name}" for name in ("skipped", "xfailed") if report.counts[name]]
+    left = [f"{report.counts[name]} {name}" for name in ("skipped", "xfailed", "updated") if report.counts.get(name)]
     text = ", ".join([*words, *left])
     return text if report.complete else f"{text} (not every vector ran)"
 

@@ -27,7 +27,8 @@ __all__ = [
     "policy_report",
 ]
 
-OUTCOMES: Final = ("passed", "failed", "skipped", "xfailed")
+UPDATED: Final = "updated"
+OUTCOMES: Final = ("passed", "failed", "skipped", "xfailed", UPDATED)
 DEFAULT_RULE: Final = "default"
 
 
@@ -191,9 +192,9 @@ class RunReport:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Outcome -> how many vectors, every outcome."""
+        """Outcome -> how many vectors, every outcome; `updated` only where expectations were rewritten."""
         found = Counter(vector.outcome for vector in self.vectors)
-        return {outcome: found[outcome] for outcome in OUTCOMES}
+        return {outcome: found[outcome] for outcome in OUTCOMES if outcome != UPDATED or found[outcome]}
 
     @property
     def failed(self) -> tuple[VectorReport, ...]:

@@ -103,7 +103,9 @@ def headline(result: VectorResult) -> str:
     return plain(_fold(_headline(result, _explained(result)), sys.maxsize, indent=0))
 
 
-def render(result: VectorResult, *, width: int = 80, verbosity: int = 0, rerun: str | None = None) -> list[Line]:
+def render(
+    result: VectorResult, *, width: int = 80, verbosity: int = 0, rerun: str | None = None, accept: str | None = None
+) -> list[Line]:
     """
     Return a result as lines.
 
@@ -112,6 +114,7 @@ def render(result: VectorResult, *, width: int = 80, verbosity: int = 0, rerun: 
         verbosity: Below 0 one line; 0 about ten for a failure; 1 with every difference by path; 2 with the request
             and the record too.
         rerun: The command that runs the vector again, in place of the one that pytest takes at the suite root.
+        accept: How to accept what came out: a command, or why there is none; left out when None.
 
     Returns:
         At least one line. All text is printable.
@@ -128,6 +131,10 @@ def render(result: VectorResult, *, width: int = 80, verbosity: int = 0, rerun: 
     if explanation is not None:
         for label, words in _entries(result, explanation, rerun or explanation.rerun):
             lines += _entry(label, words, fold)
+        if accept is not None and result.outcome is Outcome.FAILED:
+            command = accept.startswith("pytest ")  # to be copied, so it stays in one piece
+            words = [[Segment(printable(accept))]] if command else _words(printable(accept))
+            lines += _entry("accept", words, fold)
         if verbosity >= 1:
             lines += _itemised(explanation.step.drifts, fold)
         if verbosity >= 2:

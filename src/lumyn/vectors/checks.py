@@ -88,12 +88,12 @@ def action_of(request: JsonObject) -> str | None:
     return action if isinstance(action, str) else None
 
 
-def check_expectation(expect: Expectation, situation: Situation, reader: Reader) -> None:
-    """Record why `expect` cannot tell right from wrong in this situation."""
+def check_expectation(expect: Expectation, situation: Situation, reader: Reader, *, reach: bool = True) -> None:
+    """Record why `expect` cannot tell right from wrong in this situation; `reach`: nor ever come true in it."""
     if expect.error is not None or "error" in expect.document:
         return
     _check_reasons_given(expect, reader)
-    if not situation.policies:
+    if not situation.policies or not reach:
         return
     reachable = situation.reason_codes
     known = registry().keys() | {code for policy in situation.policies for code in policy.reason_codes} | reachable

@@ -41,7 +41,7 @@ _NAMED_BY: Final = {"matched_rules": "rule_id", "queries": "field"}
 
 
 class DriftKind(StrEnum):
-    """What part of the outcome differs."""
+    """What part of the outcome differs; `MISSING`: nothing is expected yet."""
 
     VERDICT = "verdict"
     REASON_CODES = "reason_codes"
@@ -56,6 +56,7 @@ class DriftKind(StrEnum):
     STEP = "step"
     CONTRACT = "contract"
     CUSTOM = "custom"
+    MISSING = "missing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +117,10 @@ def compare(expect: Expectation, record: JsonObject, *, step: int = 0) -> list[D
         step: Index of the step, for the drifts.
     """
     found: list[Drift] = []
+    if expect.missing:
+        message = "nothing is expected of this decision yet"
+        verdict = record.get("verdict")
+        return [Drift(kind=DriftKind.MISSING, path="", actual=verdict, message=message, origin=expect.path, step=step)]
     if expect.error is not None:
         verdict = record.get("verdict")
         message = f"expected the error {expect.error}, and a record came out"

@@ -117,10 +117,29 @@ class Origins:
         document, pointer = self.find(path)
         return document.key_span(pointer)
 
-    def _written(self, path: VectorPath) -> tuple[Document, str] | None:
+    def own_place(self, path: VectorPath) -> str:
+        """
+        Return the JSON Pointer, in the vector's own file, at which `path` is written or would be.
+
+        What only defaults say is not of the own file: written there, it stands for this vector alone.
+        """
+        own = self.layers[0].document
+        for length in range(len(path), -1, -1):
+            found = self._written(path[:length], within=own)
+            if found is not None:
+                return join_pointer(found[1], *path[length:])
+        return join_pointer(self.case_pointer, *path)
+
+    @property
+    def case_pointer(self) -> str:
+        """The JSON Pointer of the case in its file, for the rows of a table that of the case they share."""
+        own = self.layers[0].document
+        return next((each.pointer for each in self.layers if not each.mount and each.document is own), "")
+
+    def _written(self, path: VectorPath, *, within: Document | None = None) -> tuple[Document, str] | None:
         for layer in self.layers:
             mount = layer.mount
-            if path[: len(mount)] != mount:
+            if path[: len(mount)] != mount or (within is not None and layer.document is not within):
                 continue
             rest = path[len(mount) :]
             if _holds(layer.value, rest):
@@ -168,6 +187,7 @@ class Expectation:
         changed_from: The earlier step this decision must differ from, or None.
         verdict: The one expected verdict, or None when none or several are accepted.
         reason_codes: The exact reason codes, or None when they are not written as a bare list.
+        missing: Nothing is expected yet, which no outcome meets; only where whoever loads the file allows it.
     """
 
     path: VectorPath
@@ -180,6 +200,7 @@ class Expectation:
     changed_from: ChangedFrom | None = None
     verdict: Verdict | None = None
     reason_codes: tuple[str, ...] | None = None
+    missing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,8 @@ def load_suite(
     policy_override: Policy | Path | None = None,
     file: str | None = None,
     parse: Parse = load,
+    open_expectations: bool = False,
+    revising: bool = False,
 ) -> Suite:
     """
     Return the vectors of the file at `path`.
@@ -61,6 +63,8 @@ def load_suite(
         policy_override: Decides every vector in place of the policy it names.
         file: What messages and node ids call the file; its path below the root when None.
         parse: Parses the file and the `_defaults` files above it; a cache can stand here.
+        open_expectations: Let a decision stand that expects nothing yet. It drifts whatever comes out.
+        revising: Let an expectation stand that no decision can meet any more, to be rewritten. It drifts as well.
 
     Raises:
         InvalidVectorError: The file cannot be used: it is not strict YAML or JSON, not of this schema, leads outside
@@ -72,11 +76,19 @@ def load_suite(
     data = sources.read(path)
     document = sources.parse(data, file=name)
     digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-    return _Loader(document, Path(os.path.abspath(path)), sources, _override(policy_override), digest).load()
+    loader = _Loader(document, Path(os.path.abspath(path)), sources, _override(policy_override), digest)
+    return loader.load(open_expectations=open_expectations, revising=revising)
 
 
 def parse_suite(
-    document: Document, *, path: Path, root: Path, policy_override: Policy | Path | None = None, parse: Parse = load
+    document: Document,
+    *,
+    path: Path,
+    root: Path,
+    policy_override: Policy | Path | None = None,
+    parse: Parse = load,
+    open_expectations: bool = False,
+    revising: bool = False,
 ) -> Suite:
     """
     Return the vectors of a document that something else has read, as `load_suite` does; `path` is where it stands.
@@ -87,7 +99,8 @@ def parse_suite(
     """
     digest = f"sha256:{hashlib.sha256(document.text.encode('utf-8', 'surrogatepass')).hexdigest()}"
     place = Path(os.path.abspath(path))
-    return _Loader(document, place, Sources(root, parse), _override(policy_override), digest).load()
+    loader = _Loader(document, place, Sources(root, parse), _override(policy_override), digest)
+    return loader.load(open_expectations=open_expectations, revising=revising)
 
 
 def unused_shared_fixtures(suites: Iterable[Suite]) -> tuple[Problem, ...]:
@@ -128,7 +141,7 @@ class _Loader:
         self._scope = Scope(self._findings)
         self._shared: dict[tuple[str, str, str], Span] = {}
 
-    def load(self) -> Suite:
+    def load(self, *, open_expectations: bool, revising: bool) -> Suite:
         head = self._head()
         defaults = self._sources.defaults(self._path)
         base = self._base(head, defaults)
@@ -141,6 +154,8 @@ class _Loader:
             scope=self._scope,
             sources=self._sources,
             override=self._override,
+            open_expectations=open_expectations,
+            revising=revising,
         )
         vectors = self._vectors(head, base, context)
         self._check_fixtures_used()

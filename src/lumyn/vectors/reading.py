@@ -20,7 +20,7 @@ from lumyn.policy.spec import Policy
 from lumyn.vectors.cases import VECTOR_KEYS, Base, Case
 from lumyn.vectors.checks import Situation, action_of
 from lumyn.vectors.expectations import read_expectation
-from lumyn.vectors.findings import Findings, Reader
+from lumyn.vectors.findings import FREE_PREFIX, Findings, Reader
 from lumyn.vectors.fixtures import Scope, Written, finish_request
 from lumyn.vectors.format import (
     ID_PATTERN,
@@ -54,6 +54,8 @@ class FileContext:
 
     Attributes:
         override: The policy that decides in place of the one each vector names, or None.
+        open_expectations: Whether a decision may expect nothing yet.
+        revising: Whether a decision may expect what cannot come out.
     """
 
     file: str
@@ -63,6 +65,8 @@ class FileContext:
     scope: Scope
     sources: Sources
     override: Policy | None
+    open_expectations: bool = False
+    revising: bool = False
 
 
 def duration(text: str) -> timedelta | None:
@@ -129,9 +133,24 @@ class VectorReader(Reader):
         """Record a problem of the vector as a whole, at its own line."""
         self.findings.add(code, message, self.case.span, hint=hint)
 
-    def expectation(self, value: JsonValue, path: VectorPath) -> Expectation:
-        """Return the expectation at `path`."""
-        return read_expectation(value, path, self, self._golden)
+    def is_open(self, holder: JsonObject) -> bool:
+        """Return whether a vector or step expects nothing yet, and may."""
+        written = holder.get("expect")
+        says = (
+            any(not key.startswith(FREE_PREFIX) for key in written)
+            if isinstance(written, dict)
+            else written is not None
+        )
+        return self.context.open_expectations and not says
+
+    def expectation(self, value: JsonObject, path: VectorPath) -> Expectation:
+        """Return the expectation of a vector or step, at `path`."""
+        if self.is_open(value):
+            written = value.get("expect")
+            return Expectation(
+                path=path, document=written if isinstance(written, dict) else {}, record={}, missing=True
+            )
+        return read_expectation(value["expect"], path, self, self._golden)
 
     def policy_named(self, value: JsonValue, path: VectorPath) -> Policy | None:
         """Return the policy whose file is named at `path`."""

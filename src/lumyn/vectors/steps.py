@@ -42,16 +42,16 @@ def read_steps(value: JsonObject, reader: VectorReader, policy: Policy | None) -
     if "steps" in value:
         return _Scenario(reader, policy).read(value["steps"])
     for key, code in (("request", "FIELD_MISSING"), ("expect", "EXPECT_MISSING")):
-        if key not in value:
+        if key not in value and (key == "request" or not reader.is_open(value)):
             reader.at_case(code, f"this vector has no `{key}`")
-    if "request" not in value or "expect" not in value:
+    if "request" not in value or ("expect" not in value and not reader.is_open(value)):
         return ()
     request = value["request"]
     if not isinstance(request, dict):
         reader.wrong_type(request, "an object", ("request",))
         return ()
-    expect = reader.expectation(value["expect"], ("expect",))
-    check_expectation(expect, reader.situation(policy, request), reader)
+    expect = reader.expectation(value, ("expect",))
+    check_expectation(expect, reader.situation(policy, request), reader, reach=not reader.context.revising)
     if expect.changed_from is not None:
         message = "`changed_from` compares steps of a scenario; this vector has one decision"
         reader.add("FIELD_CONFLICT", message, ("expect", "changed_from"), on_key=True)
@@ -111,17 +111,17 @@ class _Scenario:
         reader, below = self._reader, (*path, "decide")
         decide = reader.mapping(step["decide"], below, keys=("id", "request"), required=("request",)) or {}
         step_id = self._new_id(decide, below)
-        if "expect" not in step:
+        if "expect" not in step and not reader.is_open(step):
             reader.add("EXPECT_MISSING", f"`{dotted(below)}` expects nothing", below, hint="add `expect` beside it")
             return None
-        expect = reader.expectation(step["expect"], (*path, "expect"))
+        expect = reader.expectation(step, (*path, "expect"))
         request = decide.get("request")
         if not isinstance(request, dict):
             if "request" in decide:
                 reader.wrong_type(request, "an object", (*below, "request"))
             return None
         situation = reader.situation(self._policy, request, faulty=self._faulty)
-        check_expectation(expect, situation, reader)
+        check_expectation(expect, situation, reader, reach=not reader.context.revising)
         if expect.changed_from is not None:
             where = (*path, "expect", "changed_from", "step")
             self._known(expect.changed_from.step, where, but=step_id)

@@ -1,0 +1,172 @@
+"""
+`--lumyn-update`: rewrites the expectations of vectors that drifted, once, when the run is over.
+Must not know how a text is edited, nor what makes one outcome looser than another.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Sequence
+
+import pytest
+
+from lumyn.report.text import printable
+from lumyn.vectors.drift import DriftKind
+from lumyn.vectors.rewrite import Rewritten, rewrite
+from lumyn.vectors.runner import Outcome, VectorResult
+from lumyn.vectors.update import preview
+from pytest_lumyn.item import VectorItem
+from pytest_lumyn.proposing import Proposals, Proposed, transition_text
+from pytest_lumyn.report import ATTRIBUTE, Reporter
+from pytest_lumyn.settings import Settings, Update
+from pytest_lumyn.xdist import is_worker
+
+__all__ = ["UPDATED", "Updater", "move", "print_files"]
+
+UPDATED = "updated"
+FAILED = "failed"
+EXAMPLES = 3
+_UNTOLD = "its worker ended before it could say what to change"
+
+
+class Updater:
+    """
+    Rewrites expectations in the process that leads the run.
+
+    A drift that can be rewritten is no failure of the run: it is reported as `updated`. Should its file turn out not
+    to be rewritten after all, it becomes one again.
+    """
+
+    def __init__(self, config: pytest.Config, settings: Settings, scope: Update, reporter: Reporter) -> None:
+        self._config = config
+        self._settings = settings
+        self._scope = scope
+        self._reporter = reporter
+        self.proposals = Proposals(config, settings.base, accept_looser=settings.accept_looser)
+        self._expected: dict[str, pytest.TestReport] = {}
+        self._refused: dict[str, dict[str, str]] = {}
+        self._counts: Counter[str] = Counter()
+        self._written: Rewritten | None = None
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if call.when != "call" or not isinstance(item, VectorItem):
+            return report
+        self.proposals.drop(item)
+        result = item.result
+        if not report.failed or result is None or result.outcome is not Outcome.FAILED:
+            return report
+        data = vars(report)[ATTRIBUTE]
+        data["update"] = self._judged(result)
+        if not data["update"]["refused"]:
+            self.proposals.add(item)
+            data["outcome"] = UPDATED
+            report.outcome = "passed"
+        return report
+
+    def _judged(self, result: VectorResult) -> dict[str, str]:
+        """Return what an update would do to a verdict, and why it is refused; empty where it is not."""
+        step = result.failed_step
+        missing = step is not None and any(drift.kind is DriftKind.MISSING for drift in step.drifts)
+        if self._scope is not Update.ALL and missing is not (self._scope is Update.NEW):
+            return {"transition": "", "refused": f"--lumyn-update={self._scope} leaves it alone"}
+        revision = preview(result)
+        if isinstance(revision, str):
+            return {"transition": "", "refused": revision}
+        transition = transition_text(revision.before, revision.after)
+        if revision.looser and not self._settings.accept_looser:
+            return {"transition": transition, "refused": f"looser: {revision.looser}"}
+        return {"transition": transition, "refused": ""}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        data = getattr(report, ATTRIBUTE, None)
+        if data is None or is_worker(self._config):
+            return
+        self._expected.pop(report.nodeid, None)
+        self._refused.pop(report.nodeid, None)
+        if "update" in data and data["update"]["refused"]:
+            self._refused[report.nodeid] = data["update"]
+        elif "update" in data:
+            self._expected[report.nodeid] = report
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        data = getattr(report, ATTRIBUTE, None)
+        if data is None or data["outcome"] != UPDATED or report.when != "call":
+            return None
+        return UPDATED, "U", "UPDATED"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        proposed = self.proposals.finish()
+        if proposed is None:
+            return
+        wanted = [each for each in proposed if each.nodeid in self._expected]
+        self._written = rewrite([each.accept for each in wanted], root=self._settings.base)
+        self._settle(session, wanted, self._written)
+
+    def _settle(self, session: pytest.Session, wanted: Sequence[Proposed], written: Rewritten) -> None:
+        """Count what was rewritten, and turn into failures what was not."""
+        done = {(each.file, each.vector_id) for each in written.done}
+        why = {(each.file, each.vector_id): reason for each, reason in written.refused}
+        proposals = {each.nodeid: each.accept for each in wanted}
+        for node_id, report in self._expected.items():
+            proposal = proposals.get(node_id)
+            key = None if proposal is None else (proposal.file, proposal.vector_id)
+            if proposal is not None and key in done:
+                self._counts.update({transition_text(*each) for each in proposal.transitions})
+                continue
+            reason = _UNTOLD if key is None else why.get(key, _UNTOLD)
+            data = vars(report)[ATTRIBUTE]
+            data["update"] = self._refused[node_id] = {**data["update"], "refused": reason}
+            data["outcome"] = report.outcome = "failed"
+            self._reporter.drifted.append(report)
+            move(self._config, report, UPDATED, FAILED)
+            if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        written = self._written
+        if written is None or not (self._counts or self._refused):
+            return
+        terminalreporter.ensure_newline()
+        terminalreporter.section(f"lumyn update: {len(written.done)} vectors, {len(self._refused)} refused")
+        lines = [(transition, count, "") for transition, count in self._counts.items()]
+        reasons: dict[tuple[str, str], list[str]] = {}
+        for node_id in sorted(self._refused):
+            data = self._refused[node_id]
+            reasons.setdefault((data["transition"], data["refused"]), []).append(node_id)
+        lines += [(transition, len(members), why) for (transition, why), members in reasons.items()]
+        width = max(len(transition) for transition, _, _ in lines)
+        for transition, count, why in sorted(lines):
+            note = f"  (refused, {printable(why)})" if why else ""
+            terminalreporter.write_line(f"{transition.ljust(width)} {count:5}{note}", yellow=bool(why))
+            for node_id in reasons[transition, why][:EXAMPLES] if why else ():
+                terminalreporter.write_line(f"{'':{width}}        {printable(node_id)}")
+        print_files(terminalreporter, written)
+        if any(why.startswith("looser: ") for _, why in reasons):
+            terminalreporter.write_line("--lumyn-accept-looser accepts what is looser")
+
+
+def move(config: pytest.Config, report: pytest.TestReport, source: str, target: str) -> None:
+    """Count a report in another category of the terminal."""
+    terminal = config.pluginmanager.getplugin("terminalreporter")
+    if terminal is None:
+        return
+    stats: dict[str, list[object]] = terminal.stats
+    if report in stats.get(source, []):
+        stats[source] = [each for each in stats[source] if each is not report]
+        if not stats[source]:
+            del stats[source]
+        stats.setdefault(target, []).append(report)
+
+
+def print_files(terminalreporter: pytest.TerminalReporter, written: Rewritten) -> None:
+    """Say which files changed."""
+    count = len(written.files)
+    if count:
+        names = ", ".join(printable(name) for name in written.files)
+        terminalreporter.write_line(f"{count} file{'s' if count > 1 else ''} changed: {names}")

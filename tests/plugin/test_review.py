@@ -1,0 +1,112 @@
+"""`--lumyn-review` asks about each failure in a terminal, and writes what was accepted when it is over."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from plugin.shop import PASSING, VECTORS
+
+from lumyn.testing import Repo
+
+pty = pytest.importorskip("pty")
+
+FILE = "vectors/shop/refund.yml"
+POLICY_FILE = "policies/shop.yml"
+ENVIRONMENT = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "100", "PATH": os.environ["PATH"]}
+
+
+def review(repo: Repo, answers: str, *arguments: str) -> tuple[int, str]:
+    """Answer the questions of a run in a pseudo-terminal; return its exit code and what it printed."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "pytest", "-p", "lumyn", "--lumyn-vectors", "--lumyn-review", *arguments]
+    with subprocess.Popen(
+        command, cwd=repo.path, env=ENVIRONMENT, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        os.write(ours, answers.encode())
+        printed, _ = process.communicate(timeout=120)
+    os.close(ours)
+    os.close(theirs)
+    return process.returncode, printed.decode()
+
+
+@pytest.fixture
+def drifting(repo: Repo) -> Repo:
+    """`small`, `like_a_known_fraud` and `compounding` drift, in this order."""
+    repo.replace(POLICY_FILE, "trust_up_to_usd: 25", "trust_up_to_usd: 1")
+    return repo
+
+
+def test_each_failure_is_asked_about(drifting: Repo) -> None:
+    code, printed = review(drifting, "a\ns\nx\nINC-7: until the limit is back\n")
+    text = drifting.read(FILE)
+    assert "1 of 3" in printed
+    assert "verdict TRUST -> ESCALATE" in printed
+    assert "accepting: TRUST -> ESCALATE" in printed
+    assert "expect: {verdict: ESCALATE, reason_codes: [NO_MATCH_DEFAULT_ESCALATE]}\n  - name: like" in text
+    assert 'xfail: {reason: "INC-7: until the limit is back"}' in text
+    assert 1 == code
+    run = drifting.run_pytest("--lumyn-vectors")
+    run.assert_outcomes(passed=PASSING - 2, failed=1, xfailed=1)
+
+
+def test_everything_accepted_is_a_run_that_passed(drifting: Repo) -> None:
+    code, printed = review(drifting, "a\na\na\n")
+    assert 0 == code
+    assert "3 updated" in printed
+    assert f"1 file changed: {FILE}" in printed
+    drifting.run_pytest("--lumyn-vectors").assert_outcomes(passed=PASSING)
+
+
+def test_quitting_keeps_what_was_accepted(drifting: Repo) -> None:
+    code, _ = review(drifting, "a\nq\n")
+    assert 1 == code
+    drifting.run_pytest("--lumyn-vectors").assert_outcomes(passed=PASSING - 2, failed=2)
+
+
+def test_the_end_of_the_input_changes_nothing(drifting: Repo) -> None:
+    code, printed = review(drifting, "a\n\x04")
+    assert (1, VECTORS) == (code, drifting.read(FILE))
+    assert "interrupted: nothing was changed" in printed
+
+
+def test_a_looser_outcome_takes_the_whole_word(repo: Repo) -> None:
+    repo.replace(POLICY_FILE, "trust_up_to_usd: 25", "trust_up_to_usd: 200")
+    code, printed = review(repo, "a\ns\n")
+    assert (1, VECTORS) == (code, repo.read(FILE))
+    assert "looser: TRUST is more permissive than ESCALATE; to accept that, type `accept` in full" in printed
+    code, _ = review(repo, "accept\n")
+    assert 0 == code
+    assert "[at_limit, 200, TRUST, [REFUND_SMALL]]" in repo.read(FILE)
+
+
+def test_a_row_cannot_be_marked_and_a_condition_not_accepted(repo: Repo) -> None:
+    repo.replace(POLICY_FILE, "escalate_over_usd: 200", "escalate_over_usd: 100")
+    repo.replace(
+        FILE, "200, ESCALATE, [NO_MATCH_DEFAULT_ESCALATE]", "200, ESCALATE, {contains: [NO_MATCH_DEFAULT_ESCALATE]}"
+    )
+    before = repo.read(FILE)
+    code, printed = review(repo, "a\nx\ns\n")
+    assert (1, before) == (code, repo.read(FILE))
+    assert "cannot be accepted: `reason_codes.contains` states a condition" in printed
+    assert "rows of a table share one `xfail`" in printed
+
+
+def test_workers_propose_and_the_controller_asks(drifting: Repo) -> None:
+    code, printed = review(drifting, "a\na\na\n", "-p", "xdist", "-n2")
+    assert 0 == code, printed
+    drifting.run_pytest("--lumyn-vectors").assert_outcomes(passed=PASSING)
+
+
+def test_without_a_terminal_it_is_refused(drifting: Repo) -> None:
+    run = drifting.run_pytest("--lumyn-vectors", "--lumyn-review", own_process=True)
+    assert (4, ()) == (run.exit_code, run.changed)
+    run.match("ERROR: lumyn: --lumyn-review asks questions: run it in a terminal")
+
+
+def test_it_excludes_the_update_option(drifting: Repo) -> None:
+    run = drifting.run_pytest("--lumyn-vectors", "--lumyn-review", "--lumyn-update=all")
+    assert 4 == run.exit_code
+    run.match("*choose one")

@@ -1,0 +1,337 @@
+"""`--lumyn-update=failing|new|all` rewrites what drifted, proves it, and says so honestly."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from plugin.shop import PASSING, VECTORS
+
+from lumyn.documents.schema import check
+from lumyn.testing import Repo
+
+FILE = "vectors/shop/refund.yml"
+POLICY_FILE = "policies/shop.yml"
+TRUSTED = "    request: {$use: refund}\n    expect: {verdict: TRUST, reason_codes: [REFUND_SMALL]}\n"
+ESCALATED = TRUSTED.replace("TRUST,", "ESCALATE,").replace("REFUND_SMALL", "NO_MATCH_DEFAULT_ESCALATE")
+
+
+def tighter(repo: Repo) -> Repo:
+    """Three vectors drift, none to a more permissive verdict."""
+    repo.replace(POLICY_FILE, "trust_up_to_usd: 25", "trust_up_to_usd: 1")
+    return repo
+
+
+def update(repo: Repo, scope: str = "failing", *arguments: str, **options):
+    return repo.run_pytest("--lumyn-vectors", f"--lumyn-update={scope}", *arguments, **options)
+
+
+def lines_changed(before: str, after: str) -> list[tuple[str, str]]:
+    old, new = before.split("\n"), after.split("\n")
+    assert len(old) == len(new)
+    return [pair for pair in zip(old, new, strict=True) if pair[0] != pair[1]]
+
+
+def test_a_word_that_changes_is_a_line_that_changes(repo: Repo) -> None:
+    tighter(repo)
+    run = update(repo, "failing", "-k", "small")
+    run.assert_outcomes(updated=1, deselected=PASSING - 1)
+    assert (0, (FILE,)) == (run.exit_code, run.changed)
+    assert [TRUSTED.split("\n")[1], ESCALATED.split("\n")[1]] == list(lines_changed(VECTORS, repo.read(FILE))[0])
+    assert 1 == len(lines_changed(VECTORS, repo.read(FILE)))
+
+
+def test_everything_that_drifted_passes_afterwards(repo: Repo) -> None:
+    """Scenarios too: each of their steps is rewritten in turn."""
+    tighter(repo)
+    run = update(repo)
+    run.assert_outcomes(passed=PASSING - 3, updated=3)
+    run.match(
+        "*lumyn update: 3 vectors, 0 refused*",
+        "ESCALATE, for other reasons     2",
+        "TRUST -> ESCALATE               2",
+        f"1 file changed: {FILE}",
+    )
+    assert 0 == run.exit_code
+    repo.run_pytest("--lumyn-vectors").assert_outcomes(passed=PASSING)
+
+
+def test_a_report_says_what_was_updated(repo: Repo) -> None:
+    """The document keeps to its schema, and an expectation that was rewritten is no drift to look at."""
+    tighter(repo)
+    update(repo, "failing", "--lumyn-report=r.json", "--lumyn-report=r.md", "--lumyn-report=r.html")
+    report = json.loads(repo.read("r.json"))
+    assert check("vector_report.v0.schema.json", report)
+    assert (0, 3) == (report["summary"]["failed"], report["summary"]["updated"])
+    assert {"transition": "TRUST -> ESCALATE", "refused": ""} in [each.get("update") for each in report["vectors"]]
+    assert "3 updated" in repo.read("r.md")
+    assert "<strong>3</strong> updated" in repo.read("r.html")
+
+
+def test_a_run_that_passes_changes_nothing(repo: Repo) -> None:
+    run = update(repo, "all")
+    run.assert_outcomes(passed=PASSING)
+    run.no_match("*lumyn update*")
+    assert () == run.changed
+
+
+def test_a_node_id_chooses(repo: Repo) -> None:
+    repo.replace(POLICY_FILE, "escalate_over_usd: 200", "escalate_over_usd: 100")
+    run = repo.run_pytest(f"{FILE}::limit[at_limit]", "--lumyn-vectors", "--lumyn-update=failing")
+    run.assert_outcomes(updated=1)
+    changes = lines_changed(VECTORS, repo.read(FILE))
+    expected = "        - [at_limit, 200, ESCALATE, [REFUND_OVER_LIMIT]]"
+    assert [expected] == [after for _, after in changes]
+
+
+def test_the_printed_command_does_what_it_says(repo: Repo) -> None:
+    """As it stands, in a shell."""
+    repo.replace(POLICY_FILE, "escalate_over_usd: 200", "escalate_over_usd: 100")
+    run = repo.run_pytest("--lumyn-vectors")
+    (line,) = [line for line in run.lines if line.strip().startswith("accept")]
+    command = line.split("accept", 1)[1].strip()
+    assert f'pytest "{FILE}::limit[at_limit]" --lumyn-vectors --lumyn-update=failing' == command
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
+    shell = command.replace("pytest ", f"'{sys.executable}' -m pytest ", 1)
+    subprocess.run(shell, shell=True, cwd=repo.path, env=environment, check=True, capture_output=True)
+    repo.run_pytest("--lumyn-vectors").assert_outcomes(passed=PASSING)
+
+
+def test_a_path_with_a_dollar_is_quoted_for_the_shell(make_repo: Callable[..., Repo]) -> None:
+    repo = make_repo({FILE: None, "vectors/$HOME x/refund.yml": VECTORS})
+    tighter(repo)
+    run = repo.run_pytest("--lumyn-vectors", "-k", "small")
+    run.match("accept        pytest 'vectors/$HOME x/refund.yml::small' --lumyn-vectors --lumyn-update=failing")
+
+
+@pytest.mark.parametrize("variable", ["CI", "BUILD_NUMBER"])
+@pytest.mark.parametrize("option", ["--lumyn-update=failing", "--lumyn-review"])
+def test_it_is_refused_in_continuous_integration(repo: Repo, variable: str, option: str) -> None:
+    run = tighter(repo).run_pytest("--lumyn-vectors", option, env={variable: "1"})
+    assert (4, ()) == (run.exit_code, run.changed)
+    run.match(f"ERROR: lumyn: {option.partition('=')[0]} is refused where CI or BUILD_NUMBER is set*")
+
+
+def test_it_is_refused_against_a_policy_the_vectors_do_not_name(repo: Repo) -> None:
+    run = update(tighter(repo), "failing", f"--lumyn-policy={POLICY_FILE}")
+    assert (4, ()) == (run.exit_code, run.changed)
+    run.match("ERROR: lumyn: --lumyn-update with --lumyn-policy*")
+
+
+def test_it_needs_vectors_and_a_scope(repo: Repo) -> None:
+    run = repo.run_pytest("--lumyn-update=failing")
+    assert 4 == run.exit_code
+    run.match("ERROR: lumyn: --lumyn-update has no effect without --lumyn-vectors")
+    assert 4 == update(repo, "everything").exit_code
+
+
+def test_maxfail_does_not_stop_at_what_is_updated(repo: Repo) -> None:
+    tighter(repo)
+    update(repo, "failing", "-x").assert_outcomes(passed=PASSING - 3, updated=3)
+
+
+def test_what_fails_for_another_reason_still_fails(repo: Repo) -> None:
+    tighter(repo)
+    repo.write(
+        "conftest.py", "def pytest_lumyn_compare(item, record):\n    return ['no'] if 'like' in item.name else []\n"
+    )
+    run = update(repo)
+    run.assert_outcomes(passed=PASSING - 3, updated=2, failed=1)
+    run.match("*lumyn update: 2 vectors, 1 refused*", "*(refused, a hook of this project found it wrong)")
+    assert 1 == run.exit_code
+
+
+def test_an_expected_failure_is_left_alone(repo: Repo) -> None:
+    tighter(repo)
+    repo.replace(FILE, "  - name: small\n", "  - name: small\n    xfail: {reason: INC-7}\n")
+    update(repo).assert_outcomes(passed=PASSING - 3, updated=2, xfailed=1)
+    assert "expect: {verdict: TRUST, reason_codes: [REFUND_SMALL]}\n  - name: like" in repo.read(FILE)
+
+
+def test_a_condition_is_left_to_a_person(repo: Repo) -> None:
+    tighter(repo)
+    repo.replace(FILE, TRUSTED, TRUSTED.replace("[REFUND_SMALL]", "{contains: [REFUND_SMALL]}"))
+    before = repo.read(FILE)
+    run = update(repo, "failing", "-k", "small")
+    run.assert_outcomes(failed=1, deselected=PASSING - 1)
+    run.match("accept        by hand: `reason_codes.contains` states a condition: *")
+    assert (1, before) == (run.exit_code, repo.read(FILE))
+
+
+def test_rows_that_share_an_expectation_have_to_agree(repo: Repo) -> None:
+    """Chosen alone, a row cannot change what the others rest on; all of them together can."""
+    shared = (
+        "    expect: {verdict: ESCALATE, reason_codes: [NO_MATCH_DEFAULT_ESCALATE]}\n    table:\n"
+        "      columns: [id, request.action.amount.value]\n      rows: [[one, 150], [two, 160]]\n"
+    )
+    text = repo.read(FILE)
+    table = text[text.index("    table:\n") : text.index("  - name: compounding")]
+    repo.replace(FILE, table, shared)
+    repo.replace(POLICY_FILE, "escalate_over_usd: 200", "escalate_over_usd: 100")
+    before = repo.read(FILE)
+    run = repo.run_pytest(f"{FILE}::limit[one]", "--lumyn-vectors", "--lumyn-update=failing")
+    run.assert_outcomes(failed=1)
+    run.match("*stands for all 2 rows of a table, and 1 came out this way)")
+    assert (1, before) == (run.exit_code, repo.read(FILE))
+    update(repo, "failing", "-k", "limit").assert_outcomes(updated=2, deselected=PASSING - 2)
+    assert [("NO_MATCH_DEFAULT_ESCALATE", "REFUND_OVER_LIMIT")] == [
+        (old[old.index("[") + 1 : -2], new[new.index("[") + 1 : -2])
+        for old, new in lines_changed(before, repo.read(FILE))
+    ]
+
+
+def test_what_only_defaults_say_is_written_into_the_vector(repo: Repo) -> None:
+    """Nobody knows who else inherits it."""
+    repo.write(
+        "vectors/_defaults.yaml",
+        "schema_version: vector.v0\nexpect: {verdict: TRUST, reason_codes: [REFUND_SMALL]}\n",
+    )
+    repo.replace(FILE, TRUSTED, "    request: {$use: refund}\n")
+    tighter(repo)
+    run = update(repo, "failing", "-k", "small")
+    run.assert_outcomes(updated=1, deselected=PASSING - 1)
+    assert (FILE,) == run.changed
+    assert ESCALATED in repo.read(FILE)
+
+
+def test_a_golden_record_is_rewritten_too(repo: Repo) -> None:
+    """Only what differs, and the record stays the record of that vector."""
+    repo.write("make.py", MAKE_GOLDEN)
+    subprocess.run([sys.executable, "make.py"], cwd=repo.path, check=True)
+    repo.replace(FILE, TRUSTED, "    request: {$use: refund}\n    expect: {record: {$exact: vectors/_small.json}}\n")
+    repo.run_pytest("--lumyn-vectors").assert_outcomes(passed=PASSING)
+    golden = repo.read("vectors/_small.json")
+    tighter(repo)
+    run = update(repo, "failing", "-k", "small")
+    run.assert_outcomes(updated=1, deselected=PASSING - 1)
+    assert ("vectors/_small.json",) == run.changed
+    assert '"verdict": "ESCALATE"' in repo.read("vectors/_small.json")
+    kept = set(golden.splitlines()) & set(repo.read("vectors/_small.json").splitlines())
+    assert len(kept) > len(golden.splitlines()) / 2
+    repo.run_pytest("--lumyn-vectors", "-k", "small").assert_outcomes(passed=1, deselected=PASSING - 1)
+
+
+MAKE_GOLDEN = """
+import json
+from pathlib import Path
+from lumyn.vectors import load_suite, run
+suite = load_suite(Path("vectors/shop/refund.yml"), root=Path.cwd())
+Path("vectors/_small.json").write_text(json.dumps(run(suite.vectors[0]).record.normalised(), indent=2))
+"""
+
+
+def test_an_expected_error_that_does_not_come_is_looser(repo: Repo) -> None:
+    repo.replace(FILE, TRUSTED, "    request: {$use: refund}\n    expect: {error: INVALID_REQUEST_SCHEMA}\n")
+    run = update(repo, "failing", "-k", "small")
+    run.match(
+        "INVALID_REQUEST_SCHEMA -> TRUST     1  (refused, looser: the error INVALID_REQUEST_SCHEMA was expected, *"
+    )
+    update(repo, "failing", "-k", "small", "--lumyn-accept-looser").assert_outcomes(updated=1, deselected=PASSING - 1)
+    assert "expect: {verdict: TRUST, reason_codes: [REFUND_SMALL]}" in repo.read(FILE)
+
+
+def test_an_error_in_place_of_a_record(repo: Repo) -> None:
+    broken = "    request: {$use: refund, $with: {action.colour: red}}\n"
+    repo.replace(FILE, TRUSTED, broken + TRUSTED.split("\n")[1] + "\n")
+    update(repo, "failing", "-k", "small").assert_outcomes(updated=1, deselected=PASSING - 1)
+    assert f"{broken}    expect: {{error: INVALID_REQUEST_SCHEMA}}\n" in repo.read(FILE)
+
+
+def without_expectations(repo: Repo) -> Repo:
+    repo.replace(FILE, TRUSTED, "    request: {$use: refund}\n")
+    repo.replace(FILE, "200, ESCALATE, [NO_MATCH_DEFAULT_ESCALATE]", "200, null, null")
+    repo.replace(FILE, "        expect: {verdict: TRUST, reason_codes: [REFUND_SMALL]}\n", "        expect: {}\n")
+    return repo
+
+
+@pytest.mark.parametrize("scope", ["new", "all"])
+def test_new_fills_what_expects_nothing_yet(repo: Repo, scope: str) -> None:
+    without_expectations(repo)
+    run = update(repo, scope)
+    run.assert_outcomes(passed=PASSING - 3, updated=3)
+    run.match("nothing -> TRUST        2")
+    assert (0, VECTORS) == (run.exit_code, repo.read(FILE).replace("        expect: {}\n", ""))
+
+
+def test_a_vector_without_expectation_is_an_error_otherwise(repo: Repo) -> None:
+    without_expectations(repo)
+    for arguments in ([], ["--lumyn-update=failing"]):
+        run = repo.run_pytest("--lumyn-vectors", *arguments)
+        assert (2, ()) == (run.exit_code, run.changed)
+        run.match("*this vector has no `expect` [EXPECT_MISSING]*")
+
+
+def test_new_leaves_drifts_alone(repo: Repo) -> None:
+    tighter(repo)
+    run = update(repo, "new")
+    run.assert_outcomes(passed=PASSING - 3, failed=3)
+    assert (1, ()) == (run.exit_code, run.changed)
+
+
+def test_workers_change_each_file_once(make_repo: Callable[..., Repo]) -> None:
+    files = {f"vectors/shop/more{number}.yml": VECTORS for number in range(3)}
+    repo, alone = make_repo(files), Repo()
+    tighter(repo)
+    for name in (POLICY_FILE, FILE, *files):
+        alone.write(name, repo.read(name))
+    run = update(repo, "failing", "-n2", "-p", "xdist", own_process=True)
+    run.assert_outcomes(passed=4 * (PASSING - 3), updated=12)
+    assert (0, tuple(sorted((FILE, *files)))) == (run.exit_code, run.changed)
+    update(alone)
+    assert [alone.read(name) for name in (FILE, *files)] == [repo.read(name) for name in (FILE, *files)]
+
+
+def test_a_file_that_changes_meanwhile_is_left_and_fails(repo: Repo) -> None:
+    """What was updated in the report becomes a failure again."""
+    tighter(repo)
+    repo.write(
+        "conftest.py",
+        "def pytest_runtest_teardown(item):\n"
+        f"    with open({FILE!r}, 'a') as file:\n        file.write('# edited\\n')\n",
+    )
+    run = update(repo, "failing", "-k", "small")
+    run.assert_outcomes(failed=1, deselected=PASSING - 1)
+    run.match("*verdict TRUST -> ESCALATE*", "*(refused, its file does not hold what was run: *)")
+    assert (1, VECTORS + "# edited\n") == (run.exit_code, repo.read(FILE))
+
+
+def test_a_suite_made_by_a_hook_has_no_text_to_change(repo: Repo) -> None:
+    tighter(repo)
+    repo.write(
+        "conftest.py",
+        "import json\nfrom lumyn.documents import load\n"
+        "def pytest_lumyn_load_suite(path):\n    return load(path.read_bytes(), file=path.name).value\n",
+    )
+    run = update(repo)
+    assert (1, ()) == (run.exit_code, run.changed)
+    run.match("*a hook made it*")
+
+
+def test_hooks_take_part_in_the_proof(repo: Repo) -> None:
+    repo.write(
+        "conftest.py", "def pytest_lumyn_request(item, request):\n    request['action']['amount']['value'] = 150\n"
+    )
+    run = update(repo, "failing", "-k", "small")
+    run.assert_outcomes(updated=1, deselected=PASSING - 1)
+    assert ESCALATED in repo.read(FILE)
+
+
+def test_links_are_not_followed(repo: Repo) -> None:
+    tighter(repo)
+    (repo.path / "vectors" / "linked.yml").symlink_to("shop/refund.yml")
+    run = repo.run_pytest("vectors/linked.yml", "--lumyn-vectors", "--lumyn-update=failing")
+    assert (1, ()) == (run.exit_code, run.changed)
+    run.match("*a symbolic link leads to its file*")
+
+
+def test_a_reason_code_that_was_renamed(repo: Repo) -> None:
+    """Every other run calls its vectors wrong at collection; this one is there to put them right."""
+    policy = repo.read(POLICY_FILE).replace("REFUND_SMALL", "REFUND_TINY")
+    repo.write(POLICY_FILE, policy)
+    assert 2 == repo.run_pytest("--lumyn-vectors").exit_code
+    update(repo).assert_outcomes(passed=PASSING - 3, updated=3)
+    assert VECTORS.replace("REFUND_SMALL", "REFUND_TINY") == repo.read(FILE)
+    repo.run_pytest("--lumyn-vectors").assert_outcomes(passed=PASSING)
