@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from cli.harness import Lumyn, refund, write
+
+from lumyn.cli.times import since_text
 
 
 @pytest.fixture
@@ -45,6 +53,13 @@ def test_the_list_is_newest_first_and_says_what_and_why(lumyn: Lumyn, decisions:
         (["--tenant", "acme"], [3]),
         (["--action", "support.refund", "-n", "1"], [3]),
         (["--action", "support.other"], []),
+        (["--reason-code", "EVIDENCE_MISSING", "--verdict", "query"], [1]),
+        (["--verdict", "TRUST", "--tenant", "acme", "--action", "support.refund"], [3]),
+        (["--verdict", "QUERY", "--tenant", "acme"], []),
+        (["--since", "2h"], [3, 2, 1, 0]),
+        (["--since", "P1D", "--verdict", "TRUST"], [3, 0]),
+        (["--since", "2020-01-01"], [3, 2, 1, 0]),
+        (["--since", "2999-01-01T00:00:00+02:00"], []),
     ],
 )
 def test_filters(lumyn: Lumyn, decisions: list[str], options: list[str], expected: list[int]) -> None:
@@ -140,3 +155,176 @@ def test_no_line_is_wider_than_the_terminal(
         out = lumyn(*arguments).out
         assert max(map(len, out.splitlines())) <= int(columns)
         assert decisions[-1] in out
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("90s", "2026-01-15T11:58:30.000Z"),
+        ("2h", "2026-01-15T10:00:00.000Z"),
+        ("7d", "2026-01-08T12:00:00.000Z"),
+        ("1w", "2026-01-08T12:00:00.000Z"),
+        ("P1DT1H", "2026-01-14T11:00:00.000Z"),
+        ("PT30M", "2026-01-15T11:30:00.000Z"),
+        ("2026-01-15", "2026-01-15T00:00:00.000Z"),
+        ("2026-01-15T12:00:00", "2026-01-15T12:00:00.000Z"),
+        ("2026-01-15T12:00:00.5+01:00", "2026-01-15T11:00:00.500Z"),
+        ("999999w", "1970-01-01T00:00:00.000Z"),
+    ],
+)
+def test_times_as_people_type_them(text: str, expected: str) -> None:
+    """A moment, in UTC where it names no offset, or how long before now."""
+    assert expected == since_text(text, now_ms=1_768_478_400_000)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2", "h", "-2h", "yesterday", "2026-13-01", "\x1b[2J", "P", "9" * 400 + "h", "P1Y"]
+)
+def test_a_time_that_is_none_is_a_usage_error(lumyn: Lumyn, workspace: Path, text: str) -> None:
+    result = lumyn("show", "--since", text)
+    assert 2 == result.code
+    assert "such as 2h or P1D" in result.err
+    assert "\x1b" not in result.err
+
+
+def test_nothing_found_is_said_and_is_no_error(lumyn: Lumyn, decisions: list[str]) -> None:
+    result = lumyn("show", "--tenant", "nobody")
+    assert (0, "no decision is like that\n") == (result.code, result.out)
+
+
+@pytest.mark.parametrize(
+    "options", [["@last", "--verdict", "TRUST"], ["@last", "--follow"], ["--limit", "0"], ["-n", "x"]]
+)
+def test_options_that_do_not_go_together(lumyn: Lumyn, decisions: list[str], options: list[str]) -> None:
+    assert 2 == lumyn("show", *options).code
+
+
+def test_an_empty_id_is_told_what_to_give(lumyn: Lumyn, decisions: list[str]) -> None:
+    result = lumyn("show", "")
+    assert 5 == result.code
+    assert "an empty id names no decision" in result.err
+    assert "@last" in result.err
+
+
+def test_an_id_from_standard_input(lumyn: Lumyn, decisions: list[str]) -> None:
+    assert decisions[1] in lumyn("show", "-", stdin=f"{decisions[1]}\n".encode()).out
+    assert decisions[-1] in lumyn("show", "-", stdin=b"@last").out
+    assert 5 == lumyn("show", "-", stdin=b"").code
+    assert 5 == lumyn("show", "-", stdin=b"\xff" * 1000).code
+
+
+def test_a_broken_policy_file_is_no_obstacle(lumyn: Lumyn, decisions: list[str], workspace: Path) -> None:
+    """What was decided can be looked at whatever the policy file holds today, or when it is gone."""
+    policy = workspace / "policies" / "support.yml"
+    policy.write_text("not a policy")
+    assert decisions[0] in lumyn("show").out
+    assert 0 == lumyn("show", "@last").code
+    assert "holds another text today" in lumyn("explain", "@last").out
+    policy.unlink()
+    assert "is not there any more" in lumyn("explain", "@last").out
+
+
+class Following:
+    """`lumyn show --follow` as a process of its own, its lines read as they come."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "lumyn", "show", "--follow", *options],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def line(self) -> str:
+        """Return the next line; the test runner's time limit is the only one."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
+
+    def interrupt(self) -> tuple[int, str]:
+        """Press Ctrl-C; return the exit code and what went to standard error."""
+        self.process.send_signal(signal.SIGINT)
+        _, errors = self.process.communicate(timeout=30)
+        return self.process.returncode, errors
+
+
+def test_follow_lists_what_is_there_and_then_what_comes(lumyn: Lumyn, decisions: list[str], workspace: Path) -> None:
+    """Oldest first, each line as soon as it is decided, also into a pipe; Ctrl-C ends it quietly."""
+    following = Following(workspace, "--limit", "2")
+    try:
+        assert [decisions[2], decisions[3]] == [following.line().split()[2] for _ in range(2)]
+        for request in (refund(), refund(order_id=None)):
+            new = lumyn("decide", write(workspace / "r.json", request), "--json").data["record"]
+            words = following.line().split()
+            assert (new["verdict"], new["decision_id"]) == (words[1], words[2])
+    finally:
+        ended = following.interrupt()
+    assert (130, "") == ended
+
+
+def test_follow_keeps_to_the_filters_and_writes_lines_of_json(
+    lumyn: Lumyn, decisions: list[str], workspace: Path
+) -> None:
+    following = Following(workspace, "--json", "--verdict", "QUERY", "-n", "1")
+    try:
+        assert decisions[1] == json.loads(following.line())["record"]["decision_id"]
+        lumyn("label", decisions[1], "--failure")
+        lumyn("decide", write(workspace / "r.json", refund()))
+        lumyn("decide", write(workspace / "r.json", refund(order_id=None)))
+        document = json.loads(following.line())
+    finally:
+        ended = following.interrupt()
+    assert ("lumyn.cli.show_follow.v0", "QUERY") == (document["schema"], document["record"]["verdict"])
+    assert (130, "") == ended
+
+
+def test_follow_ends_when_nobody_reads(lumyn: Lumyn, decisions: list[str], workspace: Path) -> None:
+    """As in `lumyn show --follow | head -1`, also while nothing new is decided."""
+    following = Following(workspace)
+    following.line()
+    assert following.process.stdout is not None
+    assert following.process.stderr is not None
+    following.process.stdout.close()
+    assert 141 == following.process.wait(timeout=30)
+    assert "" == following.process.stderr.read()
+    following.process.stderr.close()
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["@last"], ["@last", "--json"]])
+def test_nothing_from_data_reaches_the_terminal_raw(lumyn: Lumyn, workspace: Path, form: list[str]) -> None:
+    hostile = "\x1b[2J\x9b\u202egnp.exe\u2066\r\n\x07"
+    request = refund(ticket_id=hostile)
+    request["action"]["intent"] = hostile
+    decision = lumyn("decide", write(workspace / "r.json", request), "--json").data["record"]["decision_id"]
+    lumyn("label", decision, "--failure", "--note", hostile, "--actor", hostile)
+    out = lumyn("show", *form).out
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", out)
+
+
+def test_a_closed_pipe_is_quiet(lumyn: Lumyn, decisions: list[str], workspace: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "lumyn", "show"], cwd=workspace, stdout=writer, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writer)
+    assert (141, b"") == (done.returncode, done.stderr)
+
+
+def test_colours_only_where_they_are_wanted(
+    lumyn: Lumyn, decisions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[" in lumyn("show").out
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in lumyn("show").out
+
+
+def test_a_read_only_folder_is_enough(lumyn: Lumyn, decisions: list[str], workspace: Path) -> None:
+    """Looking changes no file."""
+    files = [path for path in workspace.rglob("*") if path.is_file() and not path.name.endswith(("-shm", "-wal"))]
+    before = {path: path.read_bytes() for path in files}
+    for arguments in (["show"], ["show", "@last"], ["show", "--since", "1h"]):
+        assert 0 == lumyn(*arguments).code
+    assert before == {path: path.read_bytes() for path in before}

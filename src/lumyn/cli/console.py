@@ -107,10 +107,10 @@ class Console:
         for row in grid:
             self._write_lines(_row_lines(row, widths))
 
-    def json(self, command: str, data: dict[str, object]) -> None:
+    def json(self, command: str, data: dict[str, object], *, one_line: bool = False) -> None:
         """Write `data` as JSON, under the schema name of the command."""
         document = {"schema": f"lumyn.cli.{command}.v0", **data}
-        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(document, indent=None if one_line else 2, ensure_ascii=False, allow_nan=False)
         # What safe() guards against occurs in JSON only inside strings, where an escape means the same.
         self._write(re.sub(r"[^\n]+", lambda line: _UNSAFE.sub(_json_escape, line[0]), text) + "\n")
 

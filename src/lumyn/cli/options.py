@@ -13,7 +13,10 @@ __all__ = ["DecisionId", "JsonFlag", "StoreOption"]
 
 JsonFlag: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 DecisionId: TypeAlias = Annotated[
-    str, typer.Argument(metavar="ID", help="A decision id, the beginning of one, or @last.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="ID", help="A decision id, the beginning of one, @last, or - to read one.", show_default=False
+    ),
 ]
 StoreOption: TypeAlias = Annotated[
     str | None,

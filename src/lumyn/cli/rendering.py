@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lumyn.core.records import DecisionRecord
     from lumyn.store import Event
 
-__all__ = ["VERDICT_STYLES", "print_events", "print_record", "print_records", "verdict_part"]
+__all__ = ["VERDICT_STYLES", "print_events", "print_record", "print_record_line", "print_records", "verdict_part"]
 
 VERDICT_STYLES: Final = {
     Verdict.TRUST: "bold green",
@@ -106,6 +106,15 @@ def print_records(console: Console, records: Sequence[DecisionRecord]) -> None:
         padding = " " * (max(len(each) for each in Verdict) - len(verdict.value))
         console.line(verdict_part(verdict), padding, "  ", record.decision_id, "  ", (record.created_at[:19], "dim"))
         console.line(action_words(record.to_dict()), ("  " + _why(record), "dim"), indent=10, hang=10)
+
+
+def print_record_line(console: Console, record: DecisionRecord) -> None:
+    """Write a decision in one line, as it comes: when, verdict, id, what for, why."""
+    verdict = record.verdict
+    padding = " " * (max(len(each) for each in Verdict) - len(verdict.value))
+    when = (record.created_at[:19], "dim")
+    told = f"  {record.decision_id}  {action_words(record.to_dict())}  "
+    console.line(when, "  ", verdict_part(verdict), padding, told, (_why(record), "dim"), hang=4)
 
 
 def _why(record: DecisionRecord) -> str:

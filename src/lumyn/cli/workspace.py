@@ -17,25 +17,30 @@ from lumyn.errors import NotFoundError
 
 if TYPE_CHECKING:
     from lumyn.core.decide import Gate
+    from lumyn.store import Store
     from lumyn.store.journal import InspectableStore
 
 __all__ = [
     "DEMO_CONFIG",
     "LAST",
     "find_config",
+    "open_reading",
     "open_store_only",
     "open_workspace",
     "resolve_experience",
     "resolve_id",
+    "resolve_stored",
 ]
 
 LAST: Final = "@last"
+STDIN: Final = "-"
 WORKSPACE_FOLDER: Final = ".lumyn"
 DEMO_CONFIG: Final = Path(WORKSPACE_FOLDER, "demo", "lumyn.toml")
 
 _ULID_START: Final = re.compile("[0-9A-HJKMNP-TV-Z]{1,26}")
 _ULID_CHARS: Final = 26
 _SHOWN_CANDIDATES: Final = 3
+_MOST_BYTES: Final = 100
 
 
 def find_config(config_file: Path | None, *, demo: bool = False) -> Config:
@@ -75,6 +80,25 @@ def open_workspace(config_file: Path | None) -> Gate:
     return gate
 
 
+def open_reading(config_file: Path | None) -> tuple[InspectableStore, Config]:
+    """
+    Open the store of a workspace to look at what it holds; its policy need not be there or be valid.
+
+    Raises:
+        InvalidConfigError: There is no workspace, or its configuration is not usable.
+        StoreUnavailableError: Its store is not.
+    """
+    from lumyn.discovery import policy_path
+    from lumyn.store import open_store
+
+    config = find_config(config_file, demo=True)
+    if config.file is None:
+        policy_path(config)  # says how to make a workspace where there is none
+    store = open_store(config.store.url, busy_timeout_s=config.store.busy_timeout_s, store_id=config.store.id)
+    store.check()
+    return store, config
+
+
 def open_store_only(config_file: Path | None, url: str | None) -> tuple[InspectableStore, str | None]:
     """
     Return the store at `url`, or the configured one with the identity it must have; no policy is needed.
@@ -93,19 +117,28 @@ def open_store_only(config_file: Path | None, url: str | None) -> tuple[Inspecta
 
 
 def resolve_id(gate: Gate, text: str) -> str:
+    """Return the decision that `text` means; as `resolve_stored`."""
+    return resolve_stored(gate.store, text)
+
+
+def resolve_stored(store: Store, text: str) -> str:
     """
-    Return the decision that `text` means: a whole id, the beginning of exactly one, or `@last`.
+    Return the decision that `text` means: a whole id, the beginning of exactly one, `@last`, or `-` to read one of
+    these from standard input.
 
     Raises:
         NotFoundError: It means no decision, or several.
         StoreUnavailableError: The store cannot be read.
     """
+    if text == STDIN:
+        line = b"" if sys.stdin is None else sys.stdin.buffer.readline(_MOST_BYTES)
+        text = line.decode(errors="backslashreplace").strip()
     if text == LAST:
-        newest = gate.records(limit=1)
-        if not newest:
+        newest = next(iter(store.decisions(limit=1)), None)
+        if newest is None:
             raise NotFoundError("there are no decisions yet", hint="`lumyn decide FILE` makes one")
-        return newest[0].decision_id
-    return _meant(text, lambda start: gate.store.decision_ids(start, limit=_SHOWN_CANDIDATES + 1))
+        return newest.decision_id
+    return _meant(text, lambda start: store.decision_ids(start, limit=_SHOWN_CANDIDATES + 1))
 
 
 def resolve_experience(gate: Gate, text: str) -> str:
@@ -130,6 +163,12 @@ def resolve_experience(gate: Gate, text: str) -> str:
 
 
 def _meant(text: str, starting: Callable[[str], list[str]], noun: str = "decision") -> str:
+    if not text:
+        raise NotFoundError(
+            "an empty id names no decision",
+            reason_code="DECISION_NOT_FOUND",
+            hint="`lumyn show` lists recent decisions; `@last` is the newest",
+        )
     wanted = text.upper()
     found = starting(wanted) if _ULID_START.fullmatch(wanted) else []
     if len(found) == 1:

@@ -5,11 +5,9 @@ Holds the one place where a storage failure becomes `ABSTAIN`; must not know how
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
@@ -18,6 +16,7 @@ from lumyn.core import experience, retraction
 from lumyn.core.clock import Clock, IdSource, SystemClock, UlidSource, rfc3339
 from lumyn.core.drafts import Draft, RecordWriter
 from lumyn.core.judge import judge
+from lumyn.core.listing import Wanted, recent
 from lumyn.core.memory import CATCH_UPS, MemoryCache
 from lumyn.core.records import DecisionRecord, record_from_json
 from lumyn.core.requests import ParsedRequest, parse_request
@@ -338,17 +337,14 @@ class Gate:
         since: str | None = None,
     ) -> list[DecisionRecord]:
         """Return stored records, newest first, at most `limit`. Filters are exact. Raises `StoreUnavailableError`."""
-        rows = self._store.decisions(
-            limit=limit if reason_code is None else sys.maxsize,
-            verdict=None if verdict is None else Verdict(verdict).value,
+        wanted = Wanted(
+            verdict=None if verdict is None else Verdict(verdict),
+            reason_code=reason_code,
             action_type=action_type,
             tenant_id=tenant_id,
             since=since,
         )
-        records = (record_from_json(row.record_json) for row in rows)
-        if reason_code is not None:
-            records = (record for record in records if reason_code in record.reason_codes)
-        return list(islice(records, limit))
+        return recent(self._store, wanted, limit=limit)
 
     def events(self, decision_id: str) -> tuple[Event, ...]:
         """Return the events of a decision in order; may be empty. Raises `StoreUnavailableError`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ import typer
 from lumyn.cli.console import Console, write
 from lumyn.cli.exit_codes import ExitCode
 from lumyn.cli.options import DecisionId, JsonFlag
-from lumyn.cli.workspace import find_config, open_workspace, resolve_id
+from lumyn.cli.workspace import open_reading, resolve_stored
 
 if TYPE_CHECKING:
     from lumyn.core.explain import Explanation
@@ -43,9 +44,10 @@ def explain(
 
     if json and markdown:
         raise typer.BadParameter("give one of --json and --markdown")
-    with open_workspace(context.obj) as gate:
-        explanation = explain_decision(gate.store, resolve_id(gate, decision))
-    place = _policy_place(find_config(context.obj, demo=True).policy.path, explanation)
+    store, config = open_reading(context.obj)
+    with closing(store):
+        explanation = explain_decision(store, resolve_stored(store, decision))
+    place = _policy_place(config.policy.path, explanation)
     if json:
         Console().json("explain", explanation_document(explanation, place))
     elif markdown:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -14,7 +14,7 @@ from lumyn.cli.console import Console, counted_noun, write
 from lumyn.cli.deciding import STDIN
 from lumyn.cli.exit_codes import ExitCode
 from lumyn.cli.options import JsonFlag
-from lumyn.cli.workspace import find_config
+from lumyn.cli.workspace import find_config, open_reading
 from lumyn.errors import InvalidPolicyError
 
 if TYPE_CHECKING:
@@ -112,10 +112,9 @@ def show(
 
 def _load_stored(config_file: Path | None, digits: str) -> Policy:
     from lumyn.core.replay import stored_policy
-    from lumyn.store import open_store
 
-    config = find_config(config_file, demo=True).store
-    with contextlib.closing(open_store(config.url, busy_timeout_s=config.busy_timeout_s, store_id=config.id)) as store:
+    store, _ = open_reading(config_file)
+    with closing(store):
         return stored_policy(store, f"sha256:{digits}")
 
 
