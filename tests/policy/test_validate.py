@@ -136,9 +136,12 @@ EVIDENCE = [
     Bad("weight of 0", HEAD, also("memory: { weights: { tags: 0 } }  #!"), "VALUE_INVALID"),
     Bad("weight is a fraction", HEAD, also("memory: { weights: { tags: 1.5 } }  #!"), "TYPE_INVALID"),
     Bad("weight of nothing", HEAD, also("memory: { weights: { tag: 1 } }  #!"), "FEATURE_UNKNOWN", "`tags`"),
-    Bad("bands descend", HEAD, also("memory: { bands: { score: [0.5, 0.5] } }  #!"), "VALUE_INVALID"),
+    Bad("feature no rule compares", HEAD, also("memory: { features: [count] }  #!"), "FEATURE_UNKNOWN", "compares"),
+    Bad("weight no rule compares", HEAD, also("memory: { weights: { score: 2 } }  #!"), "FEATURE_UNKNOWN"),
+    Bad("bands descend", HEAD, also("memory: { bands: { amount_usd: [0.5, 0.5] } }  #!"), "VALUE_INVALID"),
+    Bad("bands no rule compares", HEAD, also("memory: { bands: { score: [0.5] } }  #!"), "FEATURE_UNKNOWN"),
     Bad("bands of an enum", HEAD, also("memory: { bands: { grade: [1] } }  #!"), "FEATURE_UNKNOWN"),
-    Bad("bands without a cut", HEAD, also("memory: { bands: { score: [] } }  #!"), "VALUE_INVALID"),
+    Bad("bands without a cut", HEAD, also("memory: { bands: { amount_usd: [] } }  #!"), "VALUE_INVALID"),
     Bad("top_k of 101", HEAD, also("memory: { top_k: 101 }  #!"), "VALUE_INVALID"),
     Bad("min_score of 2", HEAD, also("memory: { min_score: 2 }  #!"), "VALUE_INVALID"),
 ]
@@ -544,7 +547,7 @@ def test_optional_blocks_reach_the_policy() -> None:
     """Bounds, memory, invariants, queries and obligations are read, not just accepted."""
     more = """reason_codes: { OWN_CODE: Ours. }
 fx_bounds: { EUR: [0.8, 1.6] }
-memory: { features: [tags, score], weights: { score: 2.0 }, bands: { amount_usd: [1, 20.5] }, top_k: 3, min_score: 0.5 }
+memory: { features: [tags, grade], weights: { grade: 2.0 }, bands: { amount_usd: [1, 20.5] }, top_k: 3, min_score: 0.5 }
 invariants: [{ never: { verdict: TRUST } }]"""
     text = BASE.replace(HEAD, also(more))
     text = text.replace(QUERY, f"{QUERY[:-1]}, queries: [{{ field: action.amount, question: How much? }}] }}")
@@ -552,7 +555,7 @@ invariants: [{ never: { verdict: TRUST } }]"""
     policy = parse_policy(text)
     assert {"OWN_CODE": "Ours."} == policy.reason_codes
     assert {"EUR": (Decimal("0.8"), Decimal("1.6"))} == policy.fx_bounds
-    assert (("tags", "score"), {"score": 2}, 3) == (policy.memory.features, policy.memory.weights, policy.memory.top_k)
+    assert (("tags", "grade"), {"grade": 2}, 3) == (policy.memory.features, policy.memory.weights, policy.memory.top_k)
     assert {"amount_usd": (Decimal(1), Decimal("20.5"))} == policy.memory.bands
     assert Decimal("0.5") == policy.memory.min_score
     assert ({"never": {"verdict": "TRUST"}},) == policy.invariants

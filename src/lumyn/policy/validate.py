@@ -81,7 +81,8 @@ def validate_document(document: Document) -> Policy:
     conditions = ConditionReader(checks, thresholds=thresholds, evidence_keys=keys)
     rules = RuleReader(checks, conditions, reason_codes=codes).read_all(root.get("rules", []))
     types = settle_types(checks, declared, conditions.found)
-    memory = read_memory(checks, root["memory"], types) if "memory" in root else MemorySpec()
+    compared = _compared(checks, types, conditions)
+    memory = read_memory(checks, root["memory"], types, compared) if "memory" in root else MemorySpec()
     invariants = _invariants(checks, root)
     check_requirements(checks, root.get("rules"), required)
     _refuse_required_defaults(checks, required, types)
@@ -215,6 +216,14 @@ def _required_evidence(checks: Checks, root: JsonObject) -> dict[str, tuple[str,
                 evidence_key(checks, item, join_pointer(pointer, place), label)
         required[action] = keys
     return required
+
+
+def _compared(checks: Checks, types: Mapping[str, EvidenceSpec], conditions: ConditionReader) -> set[str]:
+    """Return the keys whose value a rule compares; all of them while a broken condition may be the one that does."""
+    if checks.problems:
+        return set(types)
+    found = (condition for condition, _ in conditions.found if condition.operator.name != "present")
+    return {condition.evidence_key for condition in found if condition.evidence_key is not None}
 
 
 def _refuse_required_defaults(

@@ -5,7 +5,8 @@ Must not know how similarity is computed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -25,27 +26,44 @@ _AMOUNT: Final = "amount_usd"
 _NUMERIC: Final = (EvidenceType.NUMBER, EvidenceType.INTEGER)
 
 
-def read_memory(checks: Checks, value: JsonValue, types: Mapping[str, EvidenceSpec]) -> MemorySpec:
+def read_memory(
+    checks: Checks, value: JsonValue, types: Mapping[str, EvidenceSpec], compared: Collection[str]
+) -> MemorySpec:
     """
     Return how experience is compared.
 
     Args:
-        types: Every evidence key that is declared or compared; no other key can be a feature.
+        types: Every evidence key that is declared or compared.
+        compared: The keys whose value a rule compares. Experience keeps no other, so that no other can be a feature.
     """
     block = checks.mapping(value, "/memory", "`memory`", keys=_FIELDS)
     if block is None:
         return MemorySpec()
     top_k = _top_k(checks, block)
+    known = _Known(types=types, compared=compared)
     return MemorySpec(
-        features=_features(checks, block, types),
-        weights=_weights(checks, block, types),
-        bands=_bands(checks, block, types),
+        features=_features(checks, block, known),
+        weights=_weights(checks, block, known),
+        bands=_bands(checks, block, known),
         top_k=MemorySpec().top_k if top_k is None else top_k,
         min_score=_min_score(checks, block),
     )
 
 
-def _features(checks: Checks, block: JsonObject, types: Mapping[str, EvidenceSpec]) -> tuple[str, ...] | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """The evidence keys of the policy: all, and those whose value a rule compares."""
+
+    types: Mapping[str, EvidenceSpec]
+    compared: Collection[str]
+
+    def names(self, *, numbers: bool = False) -> list[str]:
+        """Return the keys that can be a feature, in the order of the policy."""
+        keys = [key for key in self.types if key in self.compared]
+        return [key for key in keys if self.types[key].type in _NUMERIC] if numbers else keys
+
+
+def _features(checks: Checks, block: JsonObject, known: _Known) -> tuple[str, ...] | None:
     if "features" not in block:
         return None
     pointer = "/memory/features"
@@ -57,29 +75,29 @@ def _features(checks: Checks, block: JsonObject, types: Mapping[str, EvidenceSpe
     names = checks.texts(items, pointer, "feature")
     for place, item in enumerate(items):
         if isinstance(item, str) and item in names:
-            _refuse_unknown(checks, item, types, join_pointer(pointer, place), on_key=False)
+            _refuse_unknown(checks, item, known, join_pointer(pointer, place), on_key=False)
     return names
 
 
-def _weights(checks: Checks, block: JsonObject, types: Mapping[str, EvidenceSpec]) -> dict[str, int]:
+def _weights(checks: Checks, block: JsonObject, known: _Known) -> dict[str, int]:
     weights: dict[str, int] = {}
     for name, value in (checks.mapping(block.get("weights", {}), "/memory/weights", "`weights`") or {}).items():
         pointer = join_pointer("/memory/weights", name)
-        _refuse_unknown(checks, name, types, pointer, on_key=True)
+        _refuse_unknown(checks, name, known, pointer, on_key=True)
         weight = checks.integer(value, pointer, f"the weight of {quoted(name)}", least=1, most=_MAX_WEIGHT)
         if weight is not None:
             weights[name] = weight
     return weights
 
 
-def _bands(checks: Checks, block: JsonObject, types: Mapping[str, EvidenceSpec]) -> dict[str, tuple[Decimal, ...]]:
+def _bands(checks: Checks, block: JsonObject, known: _Known) -> dict[str, tuple[Decimal, ...]]:
     bands: dict[str, tuple[Decimal, ...]] = {}
-    known = [_AMOUNT, *(key for key, spec in types.items() if spec.type in _NUMERIC)]
+    names = [_AMOUNT, *known.names(numbers=True)]
     for name, value in (checks.mapping(block.get("bands", {}), "/memory/bands", "`bands`") or {}).items():
         pointer = join_pointer("/memory/bands", name)
-        if name not in known:
-            message = f"bands are for numbers, and {quoted(name)} is not a number the policy knows"
-            checks.add("FEATURE_UNKNOWN", message, pointer, hint=checks.near(name, known), on_key=True)
+        if name not in names:
+            message = f"bands are for numbers, and {quoted(name)} is not a number that a rule compares"
+            checks.add("FEATURE_UNKNOWN", message, pointer, hint=checks.near(name, names), on_key=True)
         cuts = _cuts(checks, value, pointer, f"the bands of {quoted(name)}")
         if cuts is not None:
             bands[name] = cuts
@@ -119,12 +137,16 @@ def _min_score(checks: Checks, block: JsonObject) -> Decimal:
     return score
 
 
-def _refuse_unknown(
-    checks: Checks, name: str, types: Mapping[str, EvidenceSpec], pointer: str, *, on_key: bool
-) -> None:
-    if name in BUILT_IN_FEATURES or name in types:
+def _refuse_unknown(checks: Checks, name: str, known: _Known, pointer: str, *, on_key: bool) -> None:
+    names = known.names()
+    if name in BUILT_IN_FEATURES or name in names:
         return
-    message = f"unknown feature {quoted(name)}"
-    near = checks.near(name, [*BUILT_IN_FEATURES, *types])
-    hint = near or "a feature is built in, or an evidence key that the policy declares or compares"
+    if name in known.types:
+        # It would never be part of an experience: the weight given to it would count for nothing, and say so nowhere.
+        message = f"no rule compares {quoted(name)}, so that it is no feature"
+        near = None
+    else:
+        message = f"unknown feature {quoted(name)}"
+        near = checks.near(name, [*BUILT_IN_FEATURES, *names])
+    hint = near or "a feature is built in, or an evidence key whose value a rule compares"
     checks.add("FEATURE_UNKNOWN", message, pointer, hint=hint, on_key=on_key)
