@@ -61,10 +61,26 @@ def test_the_three_commands_it_ends_with_work_as_printed(lumyn: Lumyn, tmp_path:
 def test_beside_a_workspace_it_touches_nothing_and_its_commands_name_the_demo(lumyn: Lumyn, workspace: Path) -> None:
     result = lumyn("demo", "--json")
     assert 0 == result.code
-    show = result.data["next"][0]
-    assert show.startswith("lumyn --config .lumyn/demo/lumyn.toml show ")
+    assert 3 == len(result.data["next"])
+    assert result.data["next"][0].startswith("lumyn --config .lumyn/demo/lumyn.toml explain ")
     assert "no decisions here\n" == lumyn("show").out
-    assert 0 == lumyn(*shlex.split(show)[1:]).code
+    for command in result.data["next"]:
+        assert 0 == lumyn(*shlex.split(command)[1:]).code, command
+
+
+def test_on_a_terminal_it_says_nothing_beside_its_story(
+    lumyn: Lumyn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which workspace is used is a note of the commands that look, not of this one."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert "" == lumyn("demo").err
+
+
+def test_a_broken_configuration_beside_it_does_not_matter(lumyn: Lumyn, tmp_path: Path) -> None:
+    (tmp_path / "lumyn.toml").write_text("broken")
+    result = lumyn("demo", "--json")
+    assert 0 == result.code
+    assert 0 == lumyn(*shlex.split(result.data["next"][0])[1:]).code
 
 
 def test_it_leaves_a_workspace_that_show_and_label_accept(lumyn: Lumyn, tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def test_the_workflow_installs_the_commit_that_is_installed_here(
     monkeypatch.setattr("importlib.metadata.distribution", lambda name: Installed())
     result = lumyn("init")
     assert f'"lumyn @ {source}"' in (tmp_path / ".github" / "workflows" / "lumyn.yml").read_text()
-    assert ("put it in" in result.out) == ("<URL" in source)
+    assert ("Put the URL" in result.out) == ("<URL" in source)
 
 
 def test_a_second_run_has_nothing_to_do_and_changes_nothing(lumyn: Lumyn, workspace: Path) -> None:

@@ -209,14 +209,15 @@ def _tell(
 
 
 def _next_commands(record: DecisionRecord) -> list[str]:
-    from lumyn.cli.workspace import find_config
+    from lumyn.config import load_config
     from lumyn.errors import InvalidConfigError
 
     try:
-        uses_demo = find_config(None, demo=True).file == DEMO_CONFIG.absolute()
+        config = load_config()
+        has_own = config.file is not None or config.policy.path is not None
     except InvalidConfigError:
-        uses_demo = False
-    if uses_demo:
-        return [f"lumyn show {record.decision_id}", "lumyn init", "pytest --lumyn-vectors"]
+        has_own = True
+    if not has_own:
+        return [f"lumyn explain {record.decision_id}", "lumyn init", "pytest --lumyn-vectors"]
     demo_option = f"--config {DEMO_CONFIG.as_posix()}"
-    return [f"lumyn {demo_option} show {record.decision_id}", f"lumyn {demo_option} show", "lumyn policy show"]
+    return [f"lumyn {demo_option} explain {record.decision_id}", f"lumyn {demo_option} show", "lumyn doctor"]

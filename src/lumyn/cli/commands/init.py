@@ -147,7 +147,7 @@ def _report(
         return
     if str(_WORKFLOW) in results[Written.CREATED] and _source_url() is None:
         console.line("")
-        console.line(f"{_WORKFLOW} installs from {UNKNOWN_SOURCE}: put it in.", hang=2)
+        console.line(f"Put the URL that you install Lumyn from into {_WORKFLOW}.")
     console.line("")
     console.line("next:")
     console.line("pytest --lumyn-vectors", indent=2)
