@@ -31,6 +31,7 @@ from lumyn import (
     Policy,
     RedactionPolicy,
     RedactionProfile,
+    ReplayStatus,
     SeededIds,
     Verdict,
     _resources,
@@ -43,6 +44,7 @@ from lumyn.digest import digest, freeze
 from lumyn.documents.pointers import pointer_tokens
 from lumyn.documents.schema import problems
 from lumyn.engine.normalize import derive_facts, derived_document
+from lumyn.policy.loader import parse_policy
 
 Refund = Callable[..., dict[str, Any]]
 
@@ -231,6 +233,42 @@ def test_canary_is_stored_exactly_where_the_settings_allow_it(
         if not kept:
             assert CANARY not in repr(record) + repr(again) + repr(gate.events(record.decision_id))
     assert kept == (CANARY.encode() in stored_bytes(tmp_path / "s"))
+
+
+@pytest.mark.parametrize("pointer", list(FIELDS))
+def test_facts_hold_no_text_that_no_rule_compares(
+    policy: Policy, refund: Refund, redaction: RedactionPolicy, pointer: str
+) -> None:
+    """Not even an identifier that the policy requires, under a profile that keeps it in the request."""
+    with open_gate(policy, "sqlite:///:memory:", redaction) as gate:
+        document = gate.decide(with_canary(refund, pointer)).to_dict()
+    assert CANARY not in json.dumps(document["extensions"]["lumyn"])
+
+
+def test_a_compared_text_is_in_the_facts_and_cannot_be_removed(policy: Policy, refund: Refund) -> None:
+    """An operator who wants it gone is told that the policy reads it; no record then holds it in another place."""
+    rule = {
+        "id": "R_CITY",
+        "stage": "ESCALATIONS",
+        "if": {"evidence.city_is": CANARY},
+        "then": {"verdict": "ESCALATE", "reason_codes": ["NO_MATCH_DEFAULT_ESCALATE"]},
+    }
+    document = json.dumps({**policy.document, "rules": [*policy.document["rules"], rule]})  # type: ignore[misc]
+    reader = parse_policy(document, file="reader.json")
+    for profile in RedactionProfile:
+        with open_gate(reader, "sqlite:///:memory:", RedactionPolicy(profile=profile)) as gate:
+            record = gate.decide(refund(evidence__city=CANARY)).to_dict()
+        kept: Any = record["request"]
+        facts: Any = record["extensions"]
+        assert CANARY == kept["evidence"]["city"] == facts["lumyn"]["facts"]["evidence"]["city"]
+    removing = RedactionPolicy(remove=("/evidence/city",))
+    with pytest.raises(InvalidConfigError):
+        open_gate(reader, "sqlite:///:memory:", removing)
+    with open_gate(policy, "sqlite:///:memory:", removing) as gate:
+        decided = gate.decide(refund(evidence__city=CANARY))
+        replay = gate.replay(decided.decision_id, policy=reader)
+    assert CANARY not in decided.to_json()
+    assert (ReplayStatus.VERDICT_ONLY, ("/evidence/city",)) == (replay.status, replay.unknown)
 
 
 def test_storage_failure_keeps_no_more_than_storage_does(policy: Policy, refund: Refund, tmp_path: Path) -> None:

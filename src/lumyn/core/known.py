@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Final, cast
 
 from lumyn.documents import join_pointer
-from lumyn.engine.normalize import spec_for
+from lumyn.engine.normalize import EVIDENCE_TYPE_INVALID, spec_for
 from lumyn.model import DecisionRequest, JsonObject, JsonValue
 from lumyn.policy.spec import FX_RATE_KEY, Policy
 
@@ -44,12 +44,14 @@ class StoredFacts:
     The fact projection of a record; see `lumyn.engine.projection.project`.
 
     Attributes:
-        absent: Keys that the request did not have: missing, or replaced by a default of the policy.
-        present: Keys that it had, and whose value the projection does not hold.
+        missing: Keys that the request did not have, or where it had a list of nothing and no type was asked for.
+        defaulted: Keys that it did not have, for which a default of the policy stood in.
+        present: Keys that held something, and whose value the projection does not hold.
     """
 
     evidence: Mapping[str, JsonValue]
-    absent: frozenset[str]
+    missing: frozenset[str]
+    defaulted: frozenset[str]
     present: frozenset[str]
     fx_rate_present: bool
     failure_similarity: Decimal
@@ -71,8 +73,9 @@ class StoredFacts:
         missing, defaulted, present = (frozenset(cast("list[str]", names)) for names in lists)
         return cls(
             evidence={k: v for k, v in _object(facts["evidence"]).items() if k not in defaulted},
-            absent=missing | defaulted,
-            present=(present | _object(facts.get("invalid")).keys()) - defaulted,
+            missing=missing,
+            defaulted=defaulted,
+            present=(present | _scalars(facts.get("invalid"))) - defaulted,
             fx_rate_present=rate,
             failure_similarity=similarity,
         )
@@ -96,7 +99,13 @@ class Known:
 
 
 def known_request(
-    request: DecisionRequest, policy: Policy, *, facts: StoredFacts | None, removed: Iterable[str], own: bool
+    request: DecisionRequest,
+    policy: Policy,
+    *,
+    facts: StoredFacts | None,
+    removed: Iterable[str],
+    own: bool,
+    deciding: Policy | None = None,
 ) -> Known:
     """
     Return what `policy` can still read of a stored request.
@@ -105,8 +114,9 @@ def known_request(
         request: As it is kept.
         facts: The projection beside it, if there is one.
         removed: The pointers that the record says were removed.
-        own: Whether `policy` is the one that decided. Redaction removes nothing that it reads, so what is not there
-            was not there.
+        own: Whether `policy` is the one that decided, and `request` what it left to be kept. Redaction removes nothing
+            that it reads, so what is not there was not there.
+        deciding: The policy that decided, where it is at hand.
     """
     removed = tuple(removed)
     keys = set(policy.keys_for(request.action_type))
@@ -122,7 +132,7 @@ def known_request(
         pointer = join_pointer("/evidence", key)
         if key in evidence or not is_removed(pointer, removed):
             continue
-        value = _from_facts(key, policy, facts, own=own)
+        value = _from_facts(key, policy, deciding, facts, own=own)
         if value is None:
             unknown.append(pointer)
         elif value is not _ABSENT:
@@ -149,15 +159,22 @@ def is_removed(pointer: str, removed: Iterable[str]) -> bool:
     )
 
 
-def _from_facts(key: str, policy: Policy, facts: StoredFacts | None, *, own: bool) -> object | None:
+def _from_facts(
+    key: str, policy: Policy, deciding: Policy | None, facts: StoredFacts | None, *, own: bool
+) -> object | None:
     """Return the value that the facts know for a key, `_ABSENT` when they know that there was none, else None."""
     if facts is None:
         return _ABSENT if own else None
-    if key in facts.absent:
+    untyped = spec_for(policy, key) is None
+    if key in facts.defaulted:
         return _ABSENT
+    if key in facts.missing:
+        # A list of nothing is missing where no type is asked for, and of the wrong type where one is.
+        typed_before = deciding is not None and spec_for(deciding, key) is not None
+        return _ABSENT if own or untyped or typed_before else None
     if key in facts.evidence:
         return facts.evidence[key]
-    if key in facts.present and spec_for(policy, key) is None:
+    if key in facts.present and untyped:
         return _PRESENT
     # A rate that no amount needed is not listed as missing.
     return _ABSENT if own and key == FX_RATE_KEY and not facts.fx_rate_present and key not in facts.present else None
@@ -174,6 +191,11 @@ def _holds(request: DecisionRequest, pointer: str) -> bool:
 
 def _object(value: JsonValue) -> JsonObject:
     return value if isinstance(value, dict) else {}
+
+
+def _scalars(invalid: JsonValue) -> frozenset[str]:
+    """Return the keys whose value was refused for what it is: one of the wrong type may be a list of nothing."""
+    return frozenset(key for key, code in _object(invalid).items() if code != EVIDENCE_TYPE_INVALID)
 
 
 def _is_texts(value: JsonValue) -> bool:

@@ -45,6 +45,7 @@ __all__ = [
     "DerivedText",
     "OutcomeText",
     "PolicyRef",
+    "inputs_digest_of",
     "normalised",
     "permits",
     "outcome_text",
@@ -319,7 +320,7 @@ def write_record(
         request_digest: Replaces the digest of the request, where a replay starts from a redacted one.
     """
     kept = persisted_text(parsed, redacted.replaced)
-    inputs_digest = sha256_text(f'{{"derived":{derived.whole},"request":{kept.inputs}}}')
+    inputs_digest = _inputs_digest(kept.inputs, derived)
     digest = request_digest or parsed.digest
     dry_run = parsed.request.dry_run
     trace = "" if kept.trace is None else f'"trace":{kept.trace},'
@@ -349,6 +350,11 @@ def write_record(
     )
 
 
+def inputs_digest_of(parsed: ParsedRequest, derived: DerivedText) -> str:
+    """Return the digest over a request as it is kept, and the features derived from it."""
+    return _inputs_digest(persisted_text(parsed, {}).inputs, derived)
+
+
 def record_from_json(text: str) -> DecisionRecord:
     """
     Return the record of its stored JSON.
@@ -361,6 +367,10 @@ def record_from_json(text: str) -> DecisionRecord:
         return _record(data, text)
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
         raise StoreIntegrityError("a stored record cannot be read back") from None
+
+
+def _inputs_digest(inputs: str, derived: DerivedText) -> str:
+    return sha256_text(f'{{"derived":{derived.whole},"request":{inputs}}}')
 
 
 def _record(data: JsonObject, text: str) -> DecisionRecord:

@@ -9,14 +9,17 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from lumyn.core.judge import Judgement, judge, judge_by_score
 from lumyn.core.known import StoredFacts, known_request, removed_from
 from lumyn.core.records import (
+    NO_SNAPSHOT,
     DecisionRecord,
     PolicyRef,
     derived_text,
+    inputs_digest_of,
     outcome_text,
     projection_text,
     record_from_json,
@@ -24,6 +27,7 @@ from lumyn.core.records import (
 )
 from lumyn.core.requests import ParsedRequest, parsed_from_stored
 from lumyn.digest import canonical_text
+from lumyn.documents.schema import check
 from lumyn.engine.evaluator import ActionPlan, compile_policy
 from lumyn.engine.profiles import feature_plan
 from lumyn.engine.redaction import Redacted
@@ -45,12 +49,14 @@ __all__ = [
     "stored_policy",
 ]
 
+RECORD_SCHEMA: Final = "decision_record.v0.schema.json"
 SCORE: Final = "/risk_signals/failure_similarity/score"
 """Pointer into a record: what stands for the memory that a decision saw."""
 
 _FAILURE_SIMILARITY: Final = "risk.failure_similarity"
 _SNAPSHOT: Final = re.compile(r"mem0:(0|[1-9][0-9]{0,15}):[0-9a-f]{64}")
 _OUTCOME: Final = ("verdict", "reason_codes", "matched_rules")
+_POLICIES_KEPT: Final = 16
 _NOTHING_REMOVED: Final = Redacted(replaced={}, fields_removed=())
 
 
@@ -116,17 +122,17 @@ def replay_decision(store: Store, decision_id: str, *, policy: Policy | None = N
         NotFoundError: No such decision.
         StoreUnavailableError: The store cannot be read.
     """
-    row = store.decision(decision_id)
     try:
+        row = store.decision(decision_id)
         stored = record_from_json(row.record_json)
     except StoreIntegrityError as error:
         return _impossible(None, error.message)
     memory = memory_seen(store, row.tenant_id, row.action_type, stored.memory_snapshot)
-    if policy is not None and memory is not None:
-        return replay_record(stored, policy=policy, memory=memory)
     deciding = policy_kept(store, stored.policy.policy_hash)
     if isinstance(deciding, str):
-        return replay_record(stored, policy=policy) if policy is not None else _impossible(stored, deciding)
+        if policy is None:
+            return _impossible(stored, deciding)
+        return replay_record(stored, policy=policy, memory=memory)
     return replay_record(stored, deciding=deciding, policy=policy, memory=memory)
 
 
@@ -145,44 +151,51 @@ def replay_record(
         policy: The policy to use; the one that decided when None.
         memory: The memory that the decision saw, where it is at hand; memory that saw nothing always is.
     """
-    if _SNAPSHOT.fullmatch(stored.memory_snapshot) is None:
+    if stored.memory_snapshot == NO_SNAPSHOT:
         return _impossible(stored, "memory could not be read when it was decided")
+    document = stored.to_dict()
+    if _SNAPSHOT.fullmatch(stored.memory_snapshot) is None or not check(RECORD_SCHEMA, document):
+        return _impossible(stored, "the record does not meet its schema")
     if deciding is not None and deciding.policy_hash != stored.policy.policy_hash:
         return _impossible(stored, "the policy at hand is not the one that decided")
     policy = policy or deciding
     if policy is None:
         return _impossible(stored, "the policy that decided is not at hand")
-    document = stored.to_dict()
     try:
         parsed = parsed_from_stored(document, digest=stored.request_digest)
     except StoreIntegrityError as error:
         return _impossible(stored, error.message)
     own = policy.policy_hash == stored.policy.policy_hash
     facts = StoredFacts.of(document)
-    known = known_request(parsed.request, policy, facts=facts, removed=removed_from(document), own=own)
+    plan = compile_policy(policy).plan(parsed.request.action_type)
+    known = known_request(
+        parsed.request,
+        policy,
+        facts=facts,
+        removed=removed_from(document),
+        own=own and _is_as_kept(stored, parsed, plan),
+        deciding=deciding,
+    )
     if known.unknown:
         return _unknown(stored, known.unknown, "what the policy reads was removed")
-    plan = compile_policy(policy).plan(parsed.request.action_type)
     memory = memory or MemorySnapshot()
     if memory.digest == stored.memory_snapshot:
         judgement = judge(plan, known.request, memory)
-        whole, reason = not known.from_facts, "the facts stand in for what was removed"
+        reason = "the facts stand in for what was removed" if known.from_facts else ""
     else:
-        score = stored.similarity.score
-        if _reads_memory(plan):
-            if facts is None or not (own or _compare_alike(policy, deciding, known.request)):
-                return _unknown(stored, (SCORE,), "the policy reads the memory the decision saw")
-            score = facts.failure_similarity
-        elif own and facts is not None:
-            score = facts.failure_similarity
+        score = stored.similarity.score if facts is None else facts.failure_similarity
+        alike = facts is not None and (own or _compare_alike(policy, deciding, known.request))
+        if _reads_memory(plan) and not alike:
+            return _unknown(stored, (SCORE,), "the policy reads the memory the decision saw")
         similarity = replace(stored.similarity, score=score)
         judgement = judge_by_score(plan, known.request, similarity, memory_snapshot=stored.memory_snapshot)
-        whole, reason = False, "the experience it saw is not at hand as it was"
+        reason = "the experience it saw is not at hand as it was"
+    whole = not reason
     record = _record(stored, parsed, plan, judgement, with_facts="facts" in _own_members(document))
     found = _differences("", *(_compared(each, whole=whole, own=own) for each in (stored, record)))
     return Replay(
         status=ReplayStatus.FULL if whole else ReplayStatus.FACTS,
-        reason="" if whole else reason,
+        reason=reason,
         stored=stored,
         record=record,
         differences=tuple(found),
@@ -214,10 +227,14 @@ def stored_policy(store: Store, policy_hash: str) -> Policy:
         StoreUnavailableError: The store cannot be read.
     """
     kept = store.policy(policy_hash)
-    policy = parse_policy(kept.source, file=f"<policy {kept.policy_hash}>")
+    policy = _parsed(kept.source, file=f"<policy {kept.policy_hash}>")
     if policy.policy_hash != policy_hash:
         raise StoreIntegrityError("the policy that decided does not have the hash it is kept under")
     return policy
+
+
+# Decisions are replayed by the thousand, and few policies made them.
+_parsed: Final = lru_cache(maxsize=_POLICIES_KEPT)(parse_policy)
 
 
 def policy_kept(store: Store, policy_hash: str) -> Policy | str:
@@ -257,6 +274,11 @@ def _record(
         decision_id=stored.decision_id,
         created_at=stored.created_at,
     )
+
+
+def _is_as_kept(stored: DecisionRecord, parsed: ParsedRequest, plan: ActionPlan) -> bool:
+    """Return whether nothing was taken out of the request after the policy that decided had it kept."""
+    return inputs_digest_of(parsed, derived_text(plan.facts(parsed.request))) == stored.inputs_digest
 
 
 def _reads_memory(plan: ActionPlan) -> bool:

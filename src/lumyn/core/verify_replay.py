@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 from lumyn.core.records import NO_SNAPSHOT, record_from_json
 from lumyn.core.replay import ReplayStatus, replay_record
-from lumyn.documents.schema import check
 from lumyn.engine.similarity import MemorySnapshot
 from lumyn.errors import InvalidPolicyError, StoreIntegrityError
 from lumyn.policy.loader import parse_policy
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Replayer"]
 
-RECORD_SCHEMA: Final = "decision_record.v0.schema.json"
 INPUTS_DIGEST: Final = "determinism.inputs_digest"
 
 _SHOWN_PATHS: Final = 3
@@ -87,8 +85,6 @@ class Replayer:
             shown = ", ".join(f"`{path}`" for path in paths[:_SHOWN_PATHS])
             more = f" and {len(paths) - _SHOWN_PATHS} more" if len(paths) > _SHOWN_PATHS else ""
             self._differs("REPLAY_MISMATCH", row, f"decided again, the record differs in {shown}{more}")
-        elif not check(RECORD_SCHEMA, record.to_dict()):
-            self._differs("REPLAY_MISMATCH", row, "the record does not meet its schema")
 
     def _differs(self, code: str, row: JournalRow, message: str) -> None:
         table = TABLES[row.kind].name
