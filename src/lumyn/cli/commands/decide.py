@@ -28,6 +28,8 @@ def decide(
 
     Otherwise 10 ESCALATE, 11 QUERY, 12 ABSTAIN, 3 when the request, policy or configuration is invalid: so
     `lumyn decide request.json && refund` is safe.
+
+    JSON (`lumyn.cli.decide.v0`): `permits`, whether the action may proceed; `persisted`; `record`, the whole record.
     """
     config_file: Path | None = context.obj
     return decide_file(file, as_json=json, config_file=config_file)
