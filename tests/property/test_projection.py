@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from strategies import build_policy, build_request, examples, policy_documents, request_documents, similarities
 
-from lumyn.core.records import derived_text, projection_text
+from lumyn.core.record_text import derived_text, projection_text
 from lumyn.digest import canonical_text, freeze
 from lumyn.engine.evaluator import compile_policy
 from lumyn.engine.normalize import derive_facts

@@ -9,16 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from lumyn.core.judge import Judgement
-from lumyn.core.records import (
-    NO_SNAPSHOT,
-    DecisionRecord,
-    OutcomeText,
-    PolicyRef,
-    derived_text,
-    outcome_text,
-    projection_text,
-    write_record,
-)
+from lumyn.core.record_text import OutcomeText, derived_text, outcome_text, projection_text
+from lumyn.core.records import NO_SNAPSHOT, DecisionRecord, PolicyRef, write_record
 from lumyn.core.requests import ParsedRequest
 from lumyn.engine.compiled import ActionPlan
 from lumyn.engine.redaction import Redacted, RedactionPolicy, RedactionProfile, redact

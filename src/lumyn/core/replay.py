@@ -14,17 +14,8 @@ from typing import Final
 
 from lumyn.core.judge import Judgement, judge, judge_by_score
 from lumyn.core.known import StoredFacts, known_request, removed_from
-from lumyn.core.records import (
-    NO_SNAPSHOT,
-    DecisionRecord,
-    PolicyRef,
-    derived_text,
-    inputs_digest_of,
-    outcome_text,
-    projection_text,
-    record_from_json,
-    write_record,
-)
+from lumyn.core.record_text import derived_text, inputs_digest_of, outcome_text, projection_text
+from lumyn.core.records import NO_SNAPSHOT, DecisionRecord, PolicyRef, record_from_json, write_record
 from lumyn.core.requests import ParsedRequest, parsed_from_stored
 from lumyn.digest import canonical_text
 from lumyn.documents.schema import check
