@@ -297,6 +297,25 @@ class TestScenarios:
             drift.actual,
         )
 
+    @pytest.mark.parametrize("status", ["facts", "verdict_only", "no"])
+    def test_a_replay_that_is_not_full_is_never_identical(
+        self, suite_root: Root, monkeypatch: pytest.MonkeyPatch, status: str
+    ) -> None:
+        """Not even when nothing that could be compared differs."""
+        from lumyn.core.replay import Replay, ReplayStatus
+
+        def replay(self: Gate, decision_id: str) -> Replay:
+            stored = self.record(decision_id)
+            return Replay(
+                status=ReplayStatus(status), reason="not at hand", stored=stored, record=stored, differences=()
+            )
+
+        monkeypatch.setattr(Gate, "replay", replay)
+        text = scenario(decide("verdict: TRUST", step_id="first"), "{ replay: { decision: first, expect: identical } }")
+        (drift,) = suite_root.run(text).drifts
+        assert DriftKind.REPLAY is drift.kind
+        assert "not at hand" in drift.message
+
     @pytest.mark.parametrize("storage", ["unavailable", "read_only"])
     def test_faults_and_healing(self, suite_root: Root, storage: str) -> None:
         """A broken store abstains, through a restart too; a healed one decides."""
