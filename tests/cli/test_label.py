@@ -70,7 +70,7 @@ def test_the_text_names_the_decisions_that_would_change(lumyn: Lumyn, workspace:
     assert f"TRUST -> ESCALATE  {decision}  support.refund 12.00 USD" in out
     out = lumyn("label", "@last", "--success").out
     assert "now counts 1 failure, 0 near misses, 0 successes" in out
-    assert "none of 1 recent decision would come out otherwise" in out
+    assert "1 recent decision compared, none would come out otherwise" in out
 
 
 def test_an_incomplete_answer_says_so(lumyn: Lumyn, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,9 +157,9 @@ def _print_changes(console: Console, impact: Impact) -> None:
     if impact.skipped:
         left += f"; {impact.skipped} cannot be decided again"
     if not impact.changes:
-        console.line(f"none of {decisions} would come out otherwise{left}", indent=2, hang=4)
+        console.line(f"{decisions} compared, none would come out otherwise{left}", indent=2, hang=4)
         return
-    console.line(f"{len(impact.changes)} of {decisions} would come out otherwise{left}", indent=2, hang=4)
+    console.line(f"{decisions} compared, {len(impact.changes)} would come out otherwise{left}", indent=2, hang=4)
     for change in impact.changes[:_SHOWN_CHANGES]:
         record = change.record
         turn = (verdict_part(change.before), " -> ", verdict_part(change.after))
