@@ -16,7 +16,6 @@ from lumyn.core import experience, retraction
 from lumyn.core.clock import Clock, IdSource, SystemClock, UlidSource, rfc3339
 from lumyn.core.drafts import Draft, RecordWriter
 from lumyn.core.judge import judge
-from lumyn.core.listing import Wanted, recent
 from lumyn.core.memory import CATCH_UPS, MemoryCache
 from lumyn.core.records import DecisionRecord, record_from_json
 from lumyn.core.requests import ParsedRequest, parse_request
@@ -337,6 +336,8 @@ class Gate:
         since: str | None = None,
     ) -> list[DecisionRecord]:
         """Return stored records, newest first, at most `limit`. Filters are exact. Raises `StoreUnavailableError`."""
+        from lumyn.core.listing import Wanted, recent
+
         wanted = Wanted(
             verdict=None if verdict is None else Verdict(verdict),
             reason_code=reason_code,

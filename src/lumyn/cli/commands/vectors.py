@@ -14,6 +14,7 @@ import typer
 from lumyn.cli.console import Console, counted_noun
 from lumyn.cli.exit_codes import ExitCode
 from lumyn.cli.options import JsonFlag
+from lumyn.cli.progress import progress_bar
 from lumyn.cli.workspace import find_config
 from lumyn.errors import InvalidVectorError, Problem
 from lumyn.model import JsonObject, JsonValue
@@ -88,7 +89,7 @@ def run(
 
     override = None if policy is None else load_policy(policy)
     suites, broken = _load(find_config(context.obj).folder, paths, override)
-    results = [result for suite in suites for result in _results(suite)]
+    results = _run_all(suites)
     console = Console()
     counts = Counter(str(result.outcome) for result in results)
     if json:
@@ -128,6 +129,18 @@ def _load(
     if not paths and not broken and (unused := unused_shared_fixtures(suites)):
         broken.append(InvalidVectorError(unused))
     return suites, broken
+
+
+def _run_all(suites: Sequence[Suite]) -> list[_Result]:
+    total = sum(len(suite.vectors) for suite in suites)
+    results: list[_Result] = []
+    with progress_bar("running vectors") as progress:
+        for suite in suites:
+            for result in _results(suite):
+                results.append(result)
+                if progress is not None:
+                    progress(len(results), total)
+    return results
 
 
 def _results(suite: Suite) -> Iterator[_Result]:
