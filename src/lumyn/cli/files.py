@@ -46,15 +46,18 @@ def write_file(path: Path, text: str, *, force: bool = False) -> Written:
         return Written.REPLACED
 
 
-def replace_file(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str, *, mode: int = 0o666) -> None:
     """
     Put a whole new file in place of whatever is there; a symbolic link is replaced, not followed.
+
+    Args:
+        mode: Permissions, less what the process's umask takes away.
 
     Raises:
         StoreUnavailableError: `PATH_NOT_WRITABLE`.
     """
     with _reported(path):
-        _files.replace_file(path, text.encode())
+        _files.replace_file(path, text.encode(), mode=mode)
 
 
 def make_folder(path: Path, *, private: bool = False) -> None:

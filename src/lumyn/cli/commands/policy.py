@@ -1,8 +1,9 @@
-"""`lumyn policy`: check policies and read them. Never changes one."""
+"""`lumyn policy`: check policies, read them, and lay them out. Never changes what one says."""
 
 from __future__ import annotations
 
 import re
+import stat
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -15,21 +16,24 @@ from lumyn.cli.deciding import STDIN
 from lumyn.cli.exit_codes import ExitCode
 from lumyn.cli.options import JsonFlag
 from lumyn.cli.workspace import find_config, open_reading
-from lumyn.errors import InvalidPolicyError
+from lumyn.errors import InvalidPolicyError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from lumyn.policy.spec import Policy
 
 __all__ = ["register"]
 
+_STDIN_NAME: Final = "<stdin>"
+_DIFF_STYLES: Final = {"+": "green", "-": "red", "@": "cyan"}
 _HASH: Final = re.compile("(?:sha256:)?([0-9a-f]{64})")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(name="policy", help="Check policies and read them.", no_args_is_help=True)
+    group = typer.Typer(name="policy", help="Check policies, read them, and lay them out.", no_args_is_help=True)
     group.command()(validate)
     group.command()(show)
+    group.command()(fmt)
     app.add_typer(group)
 
 
@@ -118,12 +122,93 @@ def _load_stored(config_file: Path | None, digits: str) -> Policy:
         return stored_policy(store, f"sha256:{digits}")
 
 
+def fmt(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Policy files, or - for standard input.", show_default=False)
+    ],
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 where a file would change.")] = False,
+    json: JsonFlag = False,
+) -> int:
+    """
+    Lay policies out in the canonical way; what they say, their hash and their comments stay.
+
+    With `-`, the policy from standard input goes to standard output. A file is replaced whole or not at all.
+
+    JSON (`lumyn.cli.policy_fmt.v0`): `files`, each with `file`, `status` (`unchanged`, `formatted`, `would_change`,
+    `invalid`), `diff` for one that would change, and `problems`.
+    """
+    if STDIN in files and (len(files) > 1 or (json and not check)):
+        raise typer.BadParameter("`-` stands alone, and goes to standard output as it is")
+    console = Console()
+    reports = [_format(file, check=check, console=None if json else console) for file in files]
+    if json:
+        console.json("policy_fmt", {"files": reports})
+    statuses = {report["status"] for report in reports}
+    if "invalid" in statuses:
+        return ExitCode.INVALID
+    return ExitCode.FAILED if "would_change" in statuses else ExitCode.OK
+
+
+def _format(file: str, *, check: bool, console: Console | None) -> dict[str, object]:
+    """Format one file; say so on the console, if there is one, and return what was done."""
+    from lumyn.documents import read_bytes
+    from lumyn.policy.layout import formatted_policy
+
+    name = _STDIN_NAME if file == STDIN else file
+    try:
+        data = _stdin() if file == STDIN else read_bytes(Path(file), error=InvalidPolicyError)
+        text = formatted_policy(data, file=name)
+    except InvalidPolicyError as error:
+        if file == STDIN and not check:
+            raise  # standard output is for the policy
+        if console is not None:
+            _print_problems(console, name, error)
+        return {"file": file, "status": "invalid", "diff": None, "problems": error.to_dict()["problems"]}
+    if file == STDIN and not check:
+        write(sys.stdout, text)
+        return {"file": file, "status": "formatted", "diff": None, "problems": []}
+    if data == text.encode():
+        return {"file": file, "status": "unchanged", "diff": None, "problems": []}
+    if check:
+        diff = _diff(data.decode(errors="replace"), text, name)
+        if console is not None:
+            console.laid_out([[(line, _DIFF_STYLES.get(line[:1], ""))] for line in diff])
+        return {"file": file, "status": "would_change", "diff": "\n".join(diff), "problems": []}
+    _replace(Path(file), data, text)
+    if console is not None:
+        console.line(("formatted", "green"), f" {file}", hang=2)
+    return {"file": file, "status": "formatted", "diff": None, "problems": []}
+
+
+def _replace(path: Path, before: bytes, text: str) -> None:
+    from lumyn.cli.files import replace_file
+    from lumyn.documents import read_bytes
+
+    target = path.resolve()  # a link stays one
+    if read_bytes(target, error=InvalidPolicyError) != before:
+        raise StoreUnavailableError(f"`{path}` was changed meanwhile, and is left as it is", detail="PATH_NOT_WRITABLE")
+    replace_file(target, text, mode=stat.S_IMODE(target.stat().st_mode))
+
+
+def _diff(before: str, after: str, name: str) -> list[str]:
+    from difflib import unified_diff
+
+    lines = unified_diff(
+        before.splitlines(), after.splitlines(), f"{name} (as it is)", f"{name} (formatted)", lineterm=""
+    )
+    return list(lines) or [f"{name}: only its line ends would change"]
+
+
+def _stdin() -> bytes:
+    return b"" if sys.stdin is None else sys.stdin.buffer.read()
+
+
 def _load(file: str) -> Policy:
     from lumyn.policy.loader import load_policy, parse_policy
 
     if file != STDIN:
         return load_policy(Path(file))
-    return parse_policy(b"" if sys.stdin is None else sys.stdin.buffer.read(), file="<stdin>")
+    return parse_policy(_stdin(), file=_STDIN_NAME)
 
 
 def _counts(policy: Policy) -> dict[str, object]:
