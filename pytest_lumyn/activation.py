@@ -10,6 +10,7 @@ import pytest
 from lumyn.errors import InvalidPolicyError
 from pytest_lumyn.collect import Collection, Gatekeeper
 from pytest_lumyn.mass import Curtain, Groups
+from pytest_lumyn.options import wants_strength
 from pytest_lumyn.report import Reporter
 from pytest_lumyn.reports import Reports, read_targets
 from pytest_lumyn.review import Reviewer, require_terminal
@@ -52,5 +53,9 @@ def activate(config: pytest.Config) -> None:
         require_terminal(config)
         reviewer = Reviewer(config, chosen, reporter)
         parts |= {"proposals": reviewer.proposals, "reviewer": reviewer}
+    if wants_strength(config):
+        from pytest_lumyn.coverage import Strength, read_gates
+
+        parts["strength"] = Strength(config, read_gates(config), chosen, collection.tally, reporter)
     for name, part in parts.items():
         config.pluginmanager.register(part, f"lumyn-{name}")

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["DEFAULT_PATTERNS", "DEFAULT_ROOT", "absolute", "add", "policy_override", "wanted"]
+__all__ = ["DEFAULT_PATTERNS", "DEFAULT_ROOT", "absolute", "add", "policy_override", "wanted", "wants_strength"]
+
+_STRENGTH = ("coverage", "coverage_fail_under", "mutate", "mutate_fail_under", "mutate_max_new_trust")
 
 DEFAULT_ROOT = "vectors"
 DEFAULT_PATTERNS = ("*.lumyn.yaml", "*.lumyn.yml", "*.lumyn.json")
@@ -99,6 +101,7 @@ def add(parser: pytest.Parser) -> None:
         default=False,
         help="walk through the vectors that failed in the terminal: accept, skip, or expect the failure with a reason",
     )
+    _add_strength(parser, group)
     parser.addini("lumyn_vectors", "collect and run golden vectors and scenarios", type="bool", default=False)
     parser.addini("lumyn_paths", f"folders that hold vectors (default: {DEFAULT_ROOT})", type="args")
     parser.addini(
@@ -110,17 +113,76 @@ def add(parser: pytest.Parser) -> None:
     parser.addini("lumyn_min_vectors", "fewest vectors a complete run may hold (default: 1)", type="int", default=1)
 
 
+def _add_strength(parser: pytest.Parser, group: pytest.OptionGroup) -> None:
+    group.addoption(
+        "--lumyn-coverage",
+        action="store_true",
+        dest="lumyn_coverage",
+        default=False,
+        help="show how much of each policy the vectors exercise, and which edits of it none of them would notice",
+    )
+    group.addoption(
+        "--lumyn-coverage-fail-under",
+        action="store",
+        dest="lumyn_coverage_fail_under",
+        default=None,
+        metavar="GOALS",
+        help="fail below these shares of the goals that can be met, in percent, as in fired:100,decides:100,codes:100,"
+        "required:100,boundaries:95",
+    )
+    group.addoption(
+        "--lumyn-mutate",
+        action="store",
+        dest="lumyn_mutate",
+        default=None,
+        choices=("core", "full"),
+        help="which small edits of a policy the vectors are held against (default with coverage: core)",
+    )
+    group.addoption(
+        "--lumyn-mutate-fail-under",
+        action="store",
+        type=_percentage,
+        dest="lumyn_mutate_fail_under",
+        default=None,
+        metavar="N",
+        help="fail when the vectors notice less than N percent of the edits that any request can tell apart",
+    )
+    group.addoption(
+        "--lumyn-mutate-max-new-trust",
+        action="store",
+        type=_at_least_zero,
+        dest="lumyn_mutate_max_new_trust",
+        default=None,
+        metavar="N",
+        help="fail when more than N unnoticed edits open a new path to TRUST",
+    )
+    parser.addini("lumyn_coverage", "show coverage and mutation in every run with vectors", type="bool", default=False)
+    parser.addini("lumyn_coverage_fail_under", "least shares of the goals, as in fired:100,boundaries:95", default="")
+    parser.addini("lumyn_mutants", "file of edits that may go unnoticed, each with a reason", default="")
+
+
 def wanted(config: pytest.Config) -> bool:
     """Whether this run asked for vectors; raises UsageError where an option would be ignored without a word."""
     if config.getoption("lumyn_no_vectors"):
         return False
     if config.getoption("lumyn_vectors") or config.getini("lumyn_vectors"):
         return True
-    for name in ("path", "report", "update", "review", "accept_looser"):
-        if config.getoption(f"lumyn_{name}"):
+    for name in ("path", "report", "update", "review", "accept_looser", *_STRENGTH):
+        if _given(config, name):
             option = name.replace("_", "-")
             raise pytest.UsageError(f"lumyn: --lumyn-{option} has no effect without --lumyn-vectors")
     return False
+
+
+def wants_strength(config: pytest.Config) -> bool:
+    """Whether this run asked how strong its vectors are."""
+    asked = any(_given(config, name) for name in _STRENGTH)
+    return asked or bool(config.getini("lumyn_coverage") or config.getini("lumyn_coverage_fail_under"))
+
+
+def _given(config: pytest.Config, name: str) -> bool:
+    value = config.getoption(f"lumyn_{name}")
+    return value is not None and value is not False and value != []
 
 
 def policy_override(config: pytest.Config) -> Path | None:
@@ -147,3 +209,10 @@ def _at_least_zero(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"not a whole number: {text}")
     return int(text)
+
+
+def _percentage(text: str) -> int:
+    number = _at_least_zero(text)
+    if number > 100:
+        raise argparse.ArgumentTypeError(f"more than 100 percent: {text}")
+    return number

@@ -67,11 +67,12 @@ def _invented() -> Iterator[str]:
 
 
 def dollar_stretches(points: Iterable[Decimal]) -> list[Dollars]:
-    """Return the points an amount can be, 0 among them, and the stretches between and above them."""
-    known = sorted({Decimal(0), *(point for point in points if point >= 0)})
-    stretches = [Dollars(point) for point in known]
+    """Return the points an amount can be, the stretches between and above them, and 0: the plainest first."""
+    zero = Decimal(0)
+    known = sorted({zero, *(point for point in points if point >= 0)})
+    stretches = [Dollars(point) for point in known if point]
     stretches += [Dollars(low, high, point=False) for low, high in gaps(known) if low is not None]
-    return stretches
+    return [*stretches, Dollars(zero)]
 
 
 def rate_stretches(points: Iterable[Decimal]) -> list[Rate]:

@@ -172,7 +172,7 @@ def _verdicts(make: Maker) -> Edits:
 def _dropped_rules(make: Maker) -> Edits:
     policy = make.policy
     for rule in policy.rules:
-        mutant = make.of_rule(rule, None, "", "rule dropped")
+        mutant = make.of_rule(rule, None, "", "dropped")
         checks = [each for each in policy.rules if each.is_requirements_check and each is not rule]
         # Required keys without a rule that asks for them are refused by the loader, so they go with it.
         gone = {a: () for a in policy.required_evidence if not any(check.applies_to(a) for check in checks)}

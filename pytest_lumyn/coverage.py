@@ -1,0 +1,282 @@
+"""
+Says how strong the vectors of a run are: coverage and mutation of every policy they name, and the gates on both.
+Collects decisions where vectors run and judges once, where the run ends; must not know how either is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from lumyn.analysis.baseline import read_baseline
+from lumyn.analysis.coverage import CoverageReport, Criterion, cover
+from lumyn.analysis.mutants import Scope
+from lumyn.analysis.mutation import MutationReport, assess
+from lumyn.analysis.observations import Observation, Pins, observe_step
+from lumyn.analysis.pairs import Severity
+from lumyn.analysis.witness import parsed
+from lumyn.errors import InvalidConfigError
+from lumyn.policy.loader import parse_policy
+from lumyn.policy.spec import Policy
+from lumyn.report.strength import SHOWN, coverage_lines, coverage_table, mutation_lines, mutation_table
+from lumyn.report.text import printable
+from lumyn.vectors.runner import Outcome, VectorResult
+from pytest_lumyn.collect import Tally
+from pytest_lumyn.item import VectorItem
+from pytest_lumyn.options import absolute
+from pytest_lumyn.report import Reporter
+from pytest_lumyn.reports import Reports
+from pytest_lumyn.settings import Settings
+from pytest_lumyn.xdist import is_worker
+
+__all__ = ["Gates", "Strength", "read_gates"]
+
+ATTRIBUTE = "lumyn_observed"
+"""Name of the attribute of a test report that carries a vector's decisions from a worker to the controller."""
+
+PERCENT = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gates:
+    """
+    What was asked for.
+
+    Attributes:
+        coverage: Whether coverage is computed and shown.
+        scope: Which mutants are made.
+        least: Criterion -> least share of its goals, in percent.
+        least_killed: Least share of killed mutants, in percent, or None.
+        most_new_trust: Most survivors that open a path to `TRUST`, or None.
+        accepted: Policy id -> mutant id -> why it may survive.
+    """
+
+    coverage: bool = False
+    scope: Scope = Scope.CORE
+    least: Mapping[Criterion, int] = field(default_factory=dict)
+    least_killed: int | None = None
+    most_new_trust: int | None = None
+    accepted: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def gated(self) -> bool:
+        """Whether anything can fail the run."""
+        return bool(self.least) or self.least_killed is not None or self.most_new_trust is not None
+
+
+def read_gates(config: pytest.Config) -> Gates:
+    """Return what the options ask for; raises UsageError for values that cannot be used."""
+    least = config.getoption("lumyn_coverage_fail_under") or config.getini("lumyn_coverage_fail_under")
+    killed, new_trust = config.getoption("lumyn_mutate_fail_under"), config.getoption("lumyn_mutate_max_new_trust")
+    coverage = bool(config.getoption("lumyn_coverage") or config.getini("lumyn_coverage") or least)
+    scope = config.getoption("lumyn_mutate") or Scope.CORE.value
+    return Gates(
+        coverage=coverage,
+        scope=Scope(scope),
+        least=dict(_read_least(least)),
+        least_killed=killed,
+        most_new_trust=new_trust,
+        accepted=_read_accepted(config),
+    )
+
+
+def _read_least(text: str) -> Iterator[tuple[Criterion, int]]:
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, colon, number = (piece.strip() for piece in part.partition(":"))
+        if name not in set(Criterion) or not colon or not number.isdecimal() or int(number) > PERCENT:
+            raise pytest.UsageError(
+                f"lumyn: coverage-fail-under: {part!r} is not a criterion with a percentage, as in fired:100; "
+                f"criteria are {', '.join(Criterion)}"
+            )
+        yield Criterion(name), int(number)
+
+
+def _read_accepted(config: pytest.Config) -> Mapping[str, Mapping[str, str]]:
+    name = config.getini("lumyn_mutants")
+    if not name:
+        return {}
+    try:
+        return read_baseline(absolute(name, config.rootpath), name=name)
+    except InvalidConfigError as error:
+        raise pytest.UsageError(f"lumyn: ini lumyn_mutants: {error}") from None
+
+
+class Strength:
+    """The part of the plugin that measures; registered where coverage or mutation was asked for."""
+
+    def __init__(
+        self, config: pytest.Config, gates: Gates, settings: Settings, tally: Tally, reporter: Reporter
+    ) -> None:
+        self._config = config
+        self._gates = gates
+        self._settings = settings
+        self._tally = tally
+        self._reporter = reporter
+        self._observed: dict[str, list[tuple[str, Observation]]] = {}
+        self._policies: dict[str, Policy] = {}
+        self._shipped: set[str] = set()
+        self._reports: list[tuple[CoverageReport | None, MutationReport]] = []
+        self._failures: list[str] = []
+        self._note = ""
+
+    # Where vectors run
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if call.when == "call" and isinstance(item, VectorItem) and item.result is not None:
+            found = list(self._of(item.result))
+            if is_worker(self._config):
+                vars(report)[ATTRIBUTE] = self._pack(found, item.result)
+            else:
+                self._observed[item.nodeid] = found
+        return report
+
+    def _of(self, result: VectorResult) -> Iterator[tuple[str, Observation]]:
+        """Yield the decisions a passing vector made under the policy it names, not under one a scenario puts in."""
+        if result.outcome is not Outcome.PASSED or not result.steps:
+            return
+        policy = result.steps[0].policy
+        for step in result.steps:
+            found = observe_step(result.vector.node_id, step, policy)
+            if found is not None:
+                self._policies.setdefault(policy.policy_hash, policy)
+                yield policy.policy_hash, found
+
+    def _pack(self, found: list[tuple[str, Observation]], result: VectorResult) -> dict[str, Any]:
+        sources = {}
+        for policy_hash, _ in found:
+            if policy_hash not in self._shipped:
+                self._shipped.add(policy_hash)
+                sources[policy_hash] = [self._policies[policy_hash].source, result.vector.policy_file or "policy.yml"]
+        return {
+            "policies": sources,
+            "decisions": [
+                {
+                    "policy": policy_hash,
+                    "name": each.name,
+                    "step": each.step,
+                    "request": each.document,
+                    "similarity": str(each.similarity),
+                    "pins": None if each.pins is None else [each.pins.fields, each.pins.subset, each.pins.everything],
+                }
+                for policy_hash, each in found
+            ],
+        }
+
+    # Where the run ends
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        data = vars(report).pop(ATTRIBUTE, None)
+        if data is None or is_worker(self._config):
+            if data is not None:
+                vars(report)[ATTRIBUTE] = data
+            return
+        for policy_hash, (source, file) in data["policies"].items():
+            self._policies.setdefault(policy_hash, parse_policy(source, file=file))
+        self._observed[report.nodeid] = [
+            (each["policy"], self._unpack(each, self._policies[each["policy"]])) for each in data["decisions"]
+        ]
+
+    @staticmethod
+    def _unpack(data: Mapping[str, Any], policy: Policy) -> Observation:
+        return Observation(
+            name=data["name"],
+            step=data["step"],
+            document=data["request"],
+            request=parsed(policy, data["request"]),
+            similarity=Decimal(data["similarity"]),
+            pins=None if data["pins"] is None else Pins(*data["pins"]),
+        )
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        config = self._config
+        if is_worker(config) or config.getoption("collectonly"):
+            return
+        by_policy: dict[str, list[Observation]] = {}
+        for node_id in sorted(self._observed):
+            for policy_hash, observation in self._observed[node_id]:
+                by_policy.setdefault(policy_hash, []).append(observation)
+        for policy_hash in sorted(by_policy, key=lambda each: (self._policies[each].policy_id, each)):
+            self._measure(self._policies[policy_hash], by_policy[policy_hash])
+        self._note = self._why_not_judged()
+        if self._gates.gated and not self._note:
+            if not self._reports:
+                self._failures.append("no vector decided anything, so nothing was measured")
+            if self._failures and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self._hand_over()
+
+    def _measure(self, policy: Policy, observations: list[Observation]) -> None:
+        gates = self._gates
+        covered = cover(policy, observations) if gates.coverage else None
+        accepted = gates.accepted.get(policy.policy_id, {})
+        mutated = assess(policy, observations, scope=gates.scope, accepted=accepted)
+        self._reports.append((covered, mutated))
+        name = f"{policy.policy_id} {policy.policy_version}"
+        for criterion, least in gates.least.items():
+            done, goals = (0, 1) if covered is None else (covered.covered(criterion), len(covered.of(criterion)))
+            if done * PERCENT < least * goals:
+                words = SHOWN.get(criterion, criterion.value)
+                self._failures.append(f"{name}: {words} {done} of {goals} goals, wanted {least} %")
+        killed, killable = len(mutated.killed) + len(mutated.suppressed), mutated.killable
+        if gates.least_killed is not None and killed * PERCENT < gates.least_killed * killable:
+            self._failures.append(f"{name}: {killed} of {killable} mutants killed, wanted {gates.least_killed} %")
+        new_trust = mutated.count(Severity.NEW_TRUST)
+        if gates.most_new_trust is not None and new_trust > gates.most_new_trust:
+            most = gates.most_new_trust
+            self._failures.append(f"{name}: {new_trust} edits open a new path to TRUST unnoticed, at most {most} may")
+        if mutated.stale and gates.gated:
+            self._failures.append(f"{name}: the baseline accepts {mutated.stale[0]}, which survives no more")
+
+    def _why_not_judged(self) -> str:
+        """Return why gates are not judged, or nothing: thresholds on part of the vectors would say nothing."""
+        if self._reporter.drifted:
+            return "vectors failed"
+        found, seen = sum(self._tally.vectors.values()), len(self._reporter.results)
+        arguments = self._settings.arguments
+        outside = [
+            root
+            for root in self._settings.roots
+            if arguments and root.path.exists() and not any(root.path.is_relative_to(path) for path in arguments)
+        ]
+        if not self._tally.complete or found != seen or outside:
+            return "not every vector ran"
+        return ""
+
+    def _hand_over(self) -> None:
+        reports = self._config.pluginmanager.get_plugin("lumyn-reports")
+        if not isinstance(reports, Reports):
+            return
+        for covered, mutated in self._reports:
+            name = mutated.policy.policy_hash
+            if covered is not None:
+                reports.tables.append(coverage_table(covered))
+                reports.extra.setdefault("coverage", {})[name] = covered.to_dict()
+            reports.tables.append(mutation_table(mutated))
+            reports.extra.setdefault("mutation", {})[name] = mutated.to_dict()
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for covered, mutated in self._reports:
+            policy = mutated.policy
+            name = printable(f"{policy.policy_id} {policy.policy_version} ({policy.policy_hash[:19]})")
+            if covered is not None:
+                terminalreporter.section(f"lumyn policy coverage: {name}", sep="-")
+                for line in coverage_lines(covered):
+                    terminalreporter.write_line(printable(line))
+            terminalreporter.section(f"lumyn mutation: {name}", sep="-")
+            for place, line in enumerate(mutation_lines(mutated)):
+                worst = bool(place == 1 and mutated.survivors and mutated.survivors[0].severity is Severity.NEW_TRUST)
+                terminalreporter.write_line(printable(line), red=worst, bold=worst)
+        if not self._gates.gated:
+            return
+        if self._note:
+            terminalreporter.write_line(f"lumyn: gates not judged: {self._note}", yellow=True)
+        for line in self._failures if not self._note else ():
+            terminalreporter.write_line(f"FAILED lumyn gate: {printable(line)}", red=True)

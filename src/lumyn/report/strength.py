@@ -1,0 +1,175 @@
+"""
+How strong vectors are, in words: the five lines of coverage, and the edits that would ship green, gravest first.
+Must not know where the figures came from, nor what a gate makes of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from lumyn.analysis.coverage import CoverageReport, Criterion, Goal
+from lumyn.analysis.mutant import Mutant
+from lumyn.analysis.mutation import MutationReport, Survivor
+from lumyn.analysis.pairs import Difference, Severity
+from lumyn.policy.operators import EVIDENCE_PREFIX
+from lumyn.report.run import Table
+
+__all__ = ["SHOWN", "coverage_lines", "coverage_table", "difference_text", "mutation_lines", "mutation_table"]
+
+SHOWN: Final = {
+    Criterion.FIRED: "rules fired",
+    Criterion.DECIDES: "rules that decide",
+    Criterion.CODES: "reason codes",
+    Criterion.REQUIRED: "required keys",
+    Criterion.BOUNDARIES: "boundaries",
+}
+"""The criteria a terminal shows, with their names."""
+
+_MOST_SURVIVORS: Final = 5
+_MOST_EDITS: Final = 3
+_MOST_NAMES: Final = 4
+_MOST_FACTS: Final = 2
+
+
+def coverage_lines(report: CoverageReport) -> Iterator[str]:
+    """Yield the lines a terminal shows: a row for each criterion, and what is missing under it."""
+    yield f"{'':20}{'covered':>8}{'goals':>7}{'infeasible':>12}"
+    for criterion, name in SHOWN.items():
+        total = len(report.of(criterion))
+        yield f"{name:20}{report.covered(criterion):>8}{total:>7}{report.infeasible(criterion):>12}"
+        missing = report.missing(criterion)
+        if missing:
+            yield f"  missing: {_listed(criterion, missing)}"
+
+
+def _listed(criterion: Criterion, missing: Sequence[Goal]) -> str:
+    if criterion in (Criterion.FIRED, Criterion.DECIDES, Criterion.CODES):
+        names = [goal.name + (" (unknown: budget)" if goal.unknown else "") for goal in missing]
+        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+        return ", ".join(names[:_MOST_NAMES]) + more
+    more = f"  (+{len(missing) - 1})" if len(missing) > 1 else ""
+    return missing[0].title + more
+
+
+def mutation_lines(report: MutationReport) -> Iterator[str]:
+    """Yield the lines a terminal shows: the score, the gravest survivors one a place, and counts of the rest."""
+    score = f"{len(report.killed)}/{report.killable} killed"
+    yield f"{report.total} mutants, {len(report.equivalent)} equivalent (proved), {score}"
+    if report.unknown:
+        yield f"unknown     {len(report.unknown):>4}  given up over budget, counted as surviving: {report.unknown[0]}"
+    if not report.survivors:
+        if not report.unknown:
+            yield "every edit that any request can tell apart fails a vector"
+    else:
+        yield from _survivors(report)
+    if report.suppressed:
+        yield f"accepted    {len(report.suppressed):>4}  by the baseline, each with its reason"
+    for name in report.stale:
+        yield f"stale             the baseline accepts {name}, which survives no more"
+
+
+def _survivors(report: MutationReport) -> Iterator[str]:
+    worst = report.survivors[0].severity
+    count = sum(1 for survivor in report.survivors if survivor.severity is worst)
+    yield f"{worst.label:12}{count:>4}  survive: these edits would ship green"
+    places: dict[str, list[Survivor]] = {}
+    for survivor in report.survivors:
+        if survivor.severity is worst:
+            places.setdefault(survivor.mutant.place, []).append(survivor)
+    for place, survivors in [*places.items()][:_MOST_SURVIVORS]:
+        edits = " | ".join(survivor.mutant.edit for survivor in survivors[:_MOST_EDITS])
+        more = f" | {len(survivors) - _MOST_EDITS} more" if len(survivors) > _MOST_EDITS else ""
+        yield f"  {place} -> {edits}{more}"
+        yield f"      {difference_text(survivors[0].difference, survivors[0].mutant)}"
+        if survivors[0].unnoticed is not None:
+            yield f"      {survivors[0].unnoticed} comes out otherwise and does not say so"
+    if len(places) > _MOST_SURVIVORS:
+        left = len(places) - _MOST_SURVIVORS
+        yield f"  and {left} {'place' if left == 1 else 'places'} more"
+    rest = [f"{severity.label} {report.count(severity)}" for severity in Severity if severity > worst]
+    if rest:
+        yield "also        " + ", ".join(rest)
+
+
+def difference_text(difference: Difference, mutant: Mutant | None = None) -> str:
+    """
+    Return a differing request and its two outcomes in a line, such as `support.refund 25.01 USD: ESCALATE -> TRUST`.
+
+    Args:
+        mutant: Whose rules say which evidence is worth naming.
+    """
+    action, evidence = difference.case.request["action"], difference.case.request["evidence"]
+    said = "a request"
+    if isinstance(action, dict):
+        said = str(action["type"])
+        amount = action.get("amount")
+        if isinstance(amount, dict):
+            said += f" {amount['value']} {amount['currency']}"
+    for name in () if mutant is None else _facts(mutant):
+        if name == "risk.failure_similarity":
+            said += f", failure similarity {difference.case.similarity}"
+        elif isinstance(evidence, dict) and name.startswith(EVIDENCE_PREFIX):
+            key = name.removeprefix(EVIDENCE_PREFIX)
+            said += f", {key} {evidence.get(key, 'missing')}"
+    before, after = difference.before, difference.after
+    if before.verdict is not after.verdict:
+        return f"{said}: {before.verdict} -> {after.verdict}"
+    gone = [f"-{code}" for code in before.reason_codes if code not in after.reason_codes]
+    come = [f"+{code}" for code in after.reason_codes if code not in before.reason_codes]
+    same = sorted(before.reason_codes) == sorted(after.reason_codes)
+    moved = "reason codes in another order" if same and before.reason_codes != after.reason_codes else "another record"
+    return f"{said}: {before.verdict}, {' '.join([*gone, *come]) or moved}"
+
+
+def _facts(mutant: Mutant) -> list[str]:
+    """Return the facts the edited conditions look at, or few of those that the edited rules look at."""
+    facts: dict[str, None] = {}
+    for rule in mutant.edited:
+        new = (mutant.rules or {}).get(rule.index)
+        kept = {id(condition) for condition in (() if new is None else new.conditions)}
+        facts.update(dict.fromkeys(each.fact for each in rule.conditions if id(each) not in kept))
+    return [*facts][:_MOST_FACTS]
+
+
+def coverage_table(report: CoverageReport) -> Table:
+    """Return coverage as a table for files and pages."""
+    policy = report.policy
+    rows = [
+        (
+            name,
+            str(report.covered(criterion)),
+            str(len(report.of(criterion))),
+            str(report.infeasible(criterion)),
+            "; ".join(goal.title for goal in report.missing(criterion)),
+        )
+        for criterion, name in SHOWN.items()
+    ]
+    return Table(
+        title=f"Policy coverage: {policy.policy_id} {policy.policy_version}",
+        note=f"{report.observed} decisions of passing vectors. Goals no request can meet are proved and left out.",
+        columns=("criterion", "covered", "goals", "infeasible", "missing"),
+        rows=tuple(rows),
+    )
+
+
+def mutation_table(report: MutationReport) -> Table:
+    """Return the surviving mutants as a table for files and pages."""
+    policy = report.policy
+    rows = [
+        (
+            survivor.severity.label,
+            survivor.mutant.mutant_id,
+            f"{survivor.mutant.place} -> {survivor.mutant.edit}",
+            difference_text(survivor.difference, survivor.mutant),
+        )
+        for survivor in report.survivors
+    ]
+    rows += [("unknown", name, "", "given up over budget") for name in report.unknown]
+    return Table(
+        title=f"Mutation: {policy.policy_id} {policy.policy_version}",
+        note=f"{report.total} mutants, {len(report.equivalent)} equivalent (proved), "
+        f"{len(report.killed)} of {report.killable} killed.",
+        columns=("kind", "mutant", "edit", "a request that tells"),
+        rows=tuple(rows),
+    )

@@ -1,0 +1,208 @@
+"""`--lumyn-coverage`, `--lumyn-mutate` and their gates: what is shown, what fails a run, and that workers agree."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from plugin.shop import PASSING, VECTORS
+
+from lumyn.testing import Repo, Run
+
+FILE = "vectors/shop/refund.yml"
+WORKERS = ("-p", "xdist", "-n2")
+
+MORE = """\
+  - name: trust_limit
+    request: {$use: refund}
+    table:
+      columns: [id, request.action.amount.value, expect.verdict, expect.reason_codes]
+      rows:
+        - [at_limit, 25, TRUST, [REFUND_SMALL]]
+        - [over_limit, 25.01, ESCALATE, [NO_MATCH_DEFAULT_ESCALATE]]
+  - name: risk
+    request: {$use: refund}
+    table:
+      columns: [id, request.evidence.risk, expect.verdict, expect.reason_codes]
+      rows:
+        - [below, 0.69, TRUST, [REFUND_SMALL]]
+        - [at, 0.7, ABSTAIN, [RISK_TOO_HIGH, REFUND_SMALL]]
+  - name: without_ticket
+    request: {$use: refund, $with: {evidence.ticket_id: null}}
+    expect: {verdict: QUERY, reason_codes: [TICKET_MISSING, REFUND_SMALL]}
+"""
+
+
+def summary(run: Run) -> list[str]:
+    """Return the lines of the two sections, without the line of counts and seconds."""
+    begin = next(place for place, line in enumerate(run.lines) if "lumyn policy coverage" in line)
+    return [line for line in run.lines[begin:] if line and not re.search(r"\d passed|\d failed", line)]
+
+
+def test_coverage_and_mutation_are_shown_together(repo: Repo) -> None:
+    """Five lines and what is missing, then the edits that would ship green, new paths to TRUST first."""
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-coverage")
+    run.assert_outcomes(passed=PASSING)
+    assert 0 == run.exit_code
+    run.match(
+        "*lumyn policy coverage: shop 1.0.0 (sha256:*",
+        "*covered*goals*infeasible*",
+        "rules fired * 4 * 6 * 0",
+        "missing: R010, R020",
+        "rules that decide * 3 * 5 * 0",
+        "required keys * 0 * 1 * 0",
+        "missing: support.refund: ticket_id never missing alone",
+        "boundaries * 2 * 8 * 0",
+        "*lumyn mutation: shop 1.0.0*",
+        "* mutants, 0 equivalent (proved), */* killed",
+        "new TRUST * survive: these edits would ship green",
+        "threshold trust_up_to_usd 25 -> 25.01",
+        "support.refund 25.01 USD: ESCALATE -> TRUST",
+        "also *looser *, tighter *, reason codes only *",
+    )
+
+
+def test_nothing_is_measured_unasked(repo: Repo) -> None:
+    """A run with vectors alone says nothing of either."""
+    repo.run_pytest("--lumyn-vectors").no_match("*coverage*", "*mutation*")
+
+
+def test_mutation_alone(repo: Repo) -> None:
+    """It can be asked for by itself."""
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-mutate=full")
+    run.match("*lumyn mutation: shop*")
+    run.no_match("*coverage*")
+
+
+def test_workers_agree(repo: Repo) -> None:
+    """Spread over workers, the run says the same to the letter."""
+    pytest.importorskip("xdist")
+    alone = repo.run_pytest("--lumyn-vectors", "--lumyn-coverage", own_process=True)
+    spread = repo.run_pytest("--lumyn-vectors", "--lumyn-coverage", *WORKERS, own_process=True)
+    assert summary(alone) == summary(spread)
+
+
+@pytest.mark.parametrize("workers", [(), WORKERS], ids=["alone", "workers"])
+def test_a_missed_gate_fails_the_run(repo: Repo, workers: tuple[str, ...]) -> None:
+    """Each threshold that is not reached is named with its counts, and the run is red."""
+    if workers:
+        pytest.importorskip("xdist")
+    run = repo.run_pytest(
+        "--lumyn-vectors",
+        "--lumyn-coverage-fail-under=fired:100,boundaries:50,codes:10",
+        "--lumyn-mutate-fail-under=90",
+        "--lumyn-mutate-max-new-trust=0",
+        *workers,
+        own_process=bool(workers),
+    )
+    assert 1 == run.exit_code
+    run.match(
+        "FAILED lumyn gate: shop 1.0.0: rules fired 4 of 6 goals, wanted 100 %",
+        "FAILED lumyn gate: shop 1.0.0: boundaries 2 of 8 goals, wanted 50 %",
+        "FAILED lumyn gate: shop 1.0.0: * of * mutants killed, wanted 90 %",
+        "FAILED lumyn gate: shop 1.0.0: * edits open a new path to TRUST unnoticed, at most 0 may",
+    )
+    run.no_match("*reason codes * goals, wanted*")
+
+
+def test_gates_that_are_met_pass(repo: Repo) -> None:
+    """More vectors, and the same gates are green: counts are compared, not rounded shares."""
+    repo.write(FILE, VECTORS + MORE)
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-coverage-fail-under=fired:100,decides:100,codes:100,required:100")
+    assert 0 == run.exit_code, run.text
+    run.no_match("*FAILED lumyn gate*")
+
+
+def test_part_of_the_vectors_is_not_judged(repo: Repo) -> None:
+    """Thresholds on a selection would say nothing, so a selection neither passes nor fails them."""
+    for selection in (["-k", "small"], [f"{FILE}::small"], [FILE]):
+        run = repo.run_pytest("--lumyn-vectors", "--lumyn-coverage-fail-under=fired:100", *selection)
+        assert 0 == run.exit_code
+        run.match("lumyn: gates not judged: not every vector ran")
+    failing = repo
+    failing.replace("policies/shop.yml", "trust_up_to_usd: 25", "trust_up_to_usd: 1")
+    run = failing.run_pytest("--lumyn-vectors", "--lumyn-coverage-fail-under=fired:100")
+    assert 1 == run.exit_code
+    run.match("lumyn: gates not judged: vectors failed")
+
+
+def test_a_skipped_vector_covers_nothing(repo: Repo) -> None:
+    """What did not run did not exercise the policy."""
+    repo.replace(FILE, "  - name: like_a_known_fraud\n", "  - name: like_a_known_fraud\n    skip: not today\n")
+    repo.replace(FILE, "  - name: compounding\n", "  - name: compounding\n    skip: not today\n")
+    repo.run_pytest("--lumyn-vectors", "--lumyn-coverage").match("missing: R010, R020, R040")
+
+
+@pytest.mark.parametrize(
+    "text", ["fired", "fired:101", "fired:-1", "fired:9.5", "lines:100", "fired:", ":100", "fired=100"]
+)
+def test_a_threshold_that_cannot_be_read_is_refused(repo: Repo, text: str) -> None:
+    """Exit 4 and what it should look like, rather than a gate that is not there."""
+    run = repo.run_pytest("--lumyn-vectors", f"--lumyn-coverage-fail-under={text}")
+    assert 4 == run.exit_code
+    run.match("*is not a criterion with a percentage, as in fired:100*")
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--lumyn-coverage", "--lumyn-mutate=core", "--lumyn-mutate-max-new-trust=0", "--lumyn-mutate-fail-under=0"],
+)
+def test_options_without_vectors_are_refused(repo: Repo, option: str) -> None:
+    """A gate on nothing would be green for ever."""
+    run = repo.run_pytest(option)
+    assert 4 == run.exit_code
+    run.match(f"*{option.partition('=')[0]} has no effect without --lumyn-vectors*")
+
+
+def test_ini_asks_too(repo: Repo) -> None:
+    """A team writes its thresholds down once."""
+    repo.write("pytest.ini", "[pytest]\nlumyn_vectors = true\nlumyn_coverage_fail_under = fired:100\n")
+    run = repo.run_pytest()
+    assert 1 == run.exit_code
+    run.match("FAILED lumyn gate: shop 1.0.0: rules fired 4 of 6 goals, wanted 100 %")
+
+
+def test_an_accepted_survivor_needs_a_reason_and_a_survivor(repo: Repo) -> None:
+    """The baseline takes edits out of the list; an entry that is no longer needed fails a gated run."""
+    repo.write("pytest.ini", "[pytest]\nlumyn_mutants = mutants.yml\n")
+    accepted = "schema_version: mutants.v0\naccepted:\n  shop:\n    R020/rule: never seen a risk\n"
+    repo.write("mutants.yml", accepted)
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-mutate=core")
+    run.match("accepted * 1 *by the baseline*")
+    repo.write("mutants.yml", accepted + "    R050/rule: this one is noticed\n")
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-mutate-max-new-trust=1000")
+    assert 1 == run.exit_code
+    run.match("FAILED lumyn gate: shop 1.0.0: the baseline accepts R050/rule, which survives no more")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("schema_version: mutants.v1\n", 1),
+        ("schema_version: mutants.v0\nacepted: {}\n", 2),
+        ("schema_version: mutants.v0\naccepted: [R020/rule]\n", 2),
+        ("schema_version: mutants.v0\naccepted:\n  shop:\n    R020/rule: ''\n", 4),
+        ("schema_version: mutants.v0\naccepted:\n  shop: R020/rule\n", 3),
+    ],
+)
+def test_a_baseline_that_cannot_be_used_is_refused(repo: Repo, text: str, line: int) -> None:
+    """With its place: a baseline read wrongly would hide survivors."""
+    repo.write("pytest.ini", "[pytest]\nlumyn_mutants = mutants.yml\n")
+    repo.write("mutants.yml", text)
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-coverage")
+    assert 4 == run.exit_code
+    run.match(f"*mutants.yml:{line}:*")
+
+
+def test_reports_carry_both(repo: Repo) -> None:
+    """The JSON report holds every goal and survivor; the others show them as tables."""
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-coverage", "--lumyn-report=out/r.json", "--lumyn-report=out/r.md")
+    assert 0 == run.exit_code, run.text
+    extra = json.loads(repo.read("out/r.json"))["extra"]
+    (coverage,) = extra["coverage"].values()
+    (mutation,) = extra["mutation"].values()
+    assert {"covered": 4, "goals": 6, "infeasible": 0} == coverage["criteria"]["fired"]
+    assert "new_trust" == mutation["survivors"][0]["severity"]
+    assert "Policy coverage" in repo.read("out/r.md")
+    assert "thresholds/trust_up_to_usd/up" in repo.read("out/r.md")
