@@ -26,7 +26,7 @@ from lumyn.vectors.sources import LIMITS
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["FileRefusedError", "Rewritten", "replace_text", "rewrite"]
+__all__ = ["FileRefusedError", "Rewritten", "read_document", "replace_text", "rewrite"]
 
 _BOM: Final = b"\xef\xbb\xbf"
 _NEW: Final = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
@@ -105,7 +105,7 @@ def _drafts(proposals: Sequence[tuple[int, Proposal]], root: Path) -> tuple[dict
     refused: dict[int, str] = {}
     for file, members in users.items():
         try:
-            document = _read(root / file, file, root)
+            document = read_document(root / file, file, root)
         except FileRefusedError as error:
             refused |= {number: str(error) for number, _ in members}
             continue
@@ -165,7 +165,7 @@ def _rows(value: JsonValue, pointer: str) -> int | None:
     return None
 
 
-def _read(path: Path, file: str, root: Path) -> Document:
+def read_document(path: Path, file: str, root: Path) -> Document:
     """
     Return the document in a file that may be rewritten.
 
@@ -197,7 +197,7 @@ def replace_text(path: Path, document: Document, text: str, *, root: Path) -> No
     """
     try:
         with _locked(path):
-            if text_digest(_read(path, document.file, root).text) != text_digest(document.text):
+            if text_digest(read_document(path, document.file, root).text) != text_digest(document.text):
                 raise FileRefusedError(_MEANWHILE)
             if not os.access(path, os.W_OK):
                 raise FileRefusedError("its file is read-only")

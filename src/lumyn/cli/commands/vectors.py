@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from lumyn.cli.commands.vectors_fmt import fmt
 from lumyn.cli.console import Console, counted_noun
 from lumyn.cli.exit_codes import ExitCode
 from lumyn.cli.options import JsonFlag
@@ -58,6 +59,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(name="vectors", help="Run golden vectors.", no_args_is_help=True)
     group.callback()(lambda: None)
     group.command()(run)
+    group.command()(fmt)
     app.add_typer(group)
 
 

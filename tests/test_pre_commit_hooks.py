@@ -1,0 +1,68 @@
+"""The hooks offered to other repositories: their entries are commands there are, and their patterns fit real names."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lumyn.documents import load_yaml
+from lumyn.testing import Repo
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def hooks() -> dict[str, dict[str, Any]]:
+    """Return the hooks by id."""
+    value: Any = load_yaml((ROOT / ".pre-commit-hooks.yaml").read_bytes(), file=".pre-commit-hooks.yaml").value
+    return {hook["id"]: hook for hook in value}
+
+
+def test_the_three_hooks_are_there() -> None:
+    assert {"lumyn-policy-validate", "lumyn-vectors-fmt", "lumyn-vectors"} == set(hooks())
+    for hook in hooks().values():
+        assert {"id", "name", "description", "entry", "language", "files"} <= set(hook)
+        assert "python" == hook["language"]
+
+
+@pytest.mark.parametrize(
+    ("hook", "name", "due"),
+    [
+        ("lumyn-policy-validate", "policies/refunds.yml", True),
+        ("lumyn-policy-validate", "app/policies/packs/a.json", True),
+        ("lumyn-policy-validate", "vectors/refunds.yml", False),
+        ("lumyn-vectors-fmt", "vectors/v0/refunds.yaml", True),
+        ("lumyn-vectors-fmt", "tests/refunds.lumyn.json", True),
+        ("lumyn-vectors-fmt", "policies/refunds.yml", False),
+        ("lumyn-vectors-fmt", "myvectors/refunds.yml", False),
+        ("lumyn-vectors", "policies/refunds.yml", True),
+        ("lumyn-vectors", "README.md", False),
+    ],
+)
+def test_patterns(hook: str, name: str, due: bool) -> None:
+    assert due is bool(re.search(hooks()[hook]["files"], name))
+
+
+def run(repo: Repo, hook: dict[str, Any]) -> int:
+    """Run a hook's entry as pre-commit would, on every file of the repository."""
+    names = sorted(path.relative_to(repo.path).as_posix() for path in repo.path.rglob("*") if path.is_file())
+    files = [name for name in names if re.search(hook["files"], name)] if hook.get("pass_filenames", True) else []
+    command = shlex.split(hook["entry"])
+    assert "lumyn" == command[0]
+    done = subprocess.run([sys.executable, "-m", *command, *files], cwd=repo.path, capture_output=True, check=False)
+    return done.returncode
+
+
+def test_entries_pass_a_fresh_workspace_and_fail_a_broken_one() -> None:
+    repo = Repo()
+    subprocess.run([sys.executable, "-m", "lumyn", "init"], cwd=repo.path, capture_output=True, check=True)
+    assert {0} == {run(repo, hook) for hook in hooks().values()}
+    policy = next((repo.path / "policies").glob("*.yml"))
+    policy.write_text(policy.read_text() + "surprise: true\n")
+    assert 3 == run(repo, hooks()["lumyn-policy-validate"])
+    assert 0 != run(repo, hooks()["lumyn-vectors"])

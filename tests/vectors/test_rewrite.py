@@ -1,0 +1,160 @@
+"""Files are replaced whole or not at all, as they were, and by one of two at a time."""
+
+from __future__ import annotations
+
+import multiprocessing
+import stat
+from pathlib import Path
+
+import pytest
+from vector_suites import Root
+
+from lumyn.vectors import Outcome, load_suite, run
+from lumyn.vectors.changes import Change, Proposal, text_digest
+from lumyn.vectors.rewrite import Rewritten, rewrite
+from lumyn.vectors.update import propose, propose_xfail
+
+NAME = "vectors/a.yaml"
+TEXT = "a: 1  # one\nb: 2\n"
+
+
+def proposal(pointer: str, value: int, *, text: str = TEXT, file: str = NAME, vector_id: str = "v") -> Proposal:
+    change = Change(file=file, pointer=pointer, value=value)
+    return Proposal(file=NAME, vector_id=vector_id, changes=(change,), digests={file: text_digest(text)})
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / NAME
+    path.parent.mkdir()
+    path.write_text(TEXT)
+    return path
+
+
+def reasons(written: Rewritten) -> list[str]:
+    return [why for _, why in written.refused]
+
+
+def test_a_file_is_replaced_with_its_mode_and_no_draft_is_left(file: Path, tmp_path: Path) -> None:
+    file.chmod(0o640)
+    written = rewrite([proposal("/a", 3)], root=tmp_path)
+    assert ((NAME,), "a: 3  # one\nb: 2\n") == (written.files, file.read_text())
+    assert 0o640 == stat.S_IMODE(file.stat().st_mode)
+    assert [file] == list(file.parent.iterdir())
+
+
+def test_a_file_that_changed_meanwhile_is_left(file: Path, tmp_path: Path) -> None:
+    file.write_text(TEXT + "# edited\n")
+    assert ["its file changed meanwhile: run again"] == reasons(rewrite([proposal("/a", 3)], root=tmp_path))
+    assert TEXT + "# edited\n" == file.read_text()
+
+
+def test_two_that_disagree_about_a_place_are_both_refused(file: Path, tmp_path: Path) -> None:
+    written = rewrite([proposal("/a", 3), proposal("/a", 4), proposal("/b", 5)], root=tmp_path)
+    assert ["`/a` stands for several vectors, which came out differently"] * 2 == reasons(written)
+    assert "a: 1  # one\nb: 5\n" == file.read_text()
+
+
+def test_files_outside_and_links_are_refused(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "vectors" / "link.yaml").symlink_to("a.yaml")
+    outside = tmp_path.parent / "outside.yaml"
+    outside.write_text(TEXT)
+    for name in ("vectors/link.yaml", "../outside.yaml"):
+        assert 1 == len(rewrite([proposal("/a", 3, file=name)], root=tmp_path).refused)
+    assert (TEXT, TEXT) == (file.read_text(), outside.read_text())
+
+
+def test_a_folder_that_is_a_link_is_refused(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").symlink_to("vectors")
+    assert 1 == len(rewrite([proposal("/a", 3, file="other/a.yaml")], root=tmp_path).refused)
+    assert TEXT == file.read_text()
+
+
+def attempt(root: str, value: int, queue: multiprocessing.Queue[int]) -> None:
+    queue.put(len(rewrite([proposal("/a", value)], root=Path(root)).done))
+
+
+def test_of_two_processes_one_wins_and_the_other_is_told(file: Path, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    both = [context.Process(target=attempt, args=(str(tmp_path), value, queue)) for value in (3, 4)]
+    for each in both:
+        each.start()
+    done = [queue.get(timeout=60) for _ in both]
+    for each in both:
+        each.join(60)
+    assert [0, 1] == sorted(done)
+    assert file.read_text() in {"a: 3  # one\nb: 2\n", "a: 4  # one\nb: 2\n"}
+
+
+def test_a_proposal_travels_as_plain_data() -> None:
+    made = Proposal(
+        file=NAME,
+        vector_id="v[a]",
+        changes=(Change(file=NAME, pointer="/a", delete=True), Change(file=NAME, pointer="/b", value=[1, {"c": None}])),
+        digests={NAME: "0"},
+        transitions=(("TRUST", "ABSTAIN"),),
+        looser="l",
+        refused="r",
+    )
+    assert made == Proposal.from_dict(made.to_dict())
+
+
+SMALL = "request: { $use: small }"
+
+
+def proposed(suite_root: Root, text: str, **options) -> Proposal:
+    (result,) = [each for each in map(run, suite_root.suite(text, revising=True).vectors) if each.outcome != "passed"]
+    (made,) = propose([result], root=suite_root.path, **options)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("expect", "why"),
+    [
+        ("{ verdict: { in: [QUERY, ABSTAIN] }, reason_codes: [ACME_SMALL] }", "`verdict.in` states a condition"),
+        ("{ verdict: TRUST, reason_codes: { contains: [ACME_LARGE] } }", "`reason_codes.contains` states a condition"),
+        ("{ verdict: TRUST, reason_codes_includes: [ACME_LARGE] }", "`reason_codes_includes` states a condition"),
+        ("{ verdict: TRUST, queries: { is_empty: false } }", "`queries.is_empty` states a condition"),
+        (
+            "{ verdict: TRUST, risk_signals: { failure_similarity: { score: { gt: 0.5 } } } }",
+            "`risk_signals.failure_similarity.score.gt` states a condition",
+        ),
+        ("{ verdict: TRUST, risk_signals: { ood_score: 0.5 } }", "`risk_signals.ood_score` is expected and did not"),
+        ("{ verdict: ABSTAIN, reason_codes: [ACME_RISKY] }", "looser: TRUST is more permissive than ABSTAIN"),
+        ("{ record: { verdict: ESCALATE, reason_codes: [ACME_LARGE] } }", "looser: TRUST is more permissive"),
+        ("{ reason_codes: [ACME_LARGE] }", "looser: it comes out TRUST, and the vector does not say"),
+        (
+            "{ verdict: TRUST, obligations: [{ type: notify }] }",
+            "looser: fewer obligations than before",
+        ),
+    ],
+)
+def test_what_takes_a_person(suite_root: Root, expect: str, why: str) -> None:
+    made = proposed(suite_root, f"- name: one\n  {SMALL}\n  expect: {expect}\n")
+    assert made.refused.startswith(why)
+    assert () == made.changes
+
+
+def test_a_guard_lost_without_replacement_is_looser(suite_root: Root) -> None:
+    """A reason code that only a trusting rule gives is no guard, and a code that takes its place is a new reason."""
+    request = "request: { $use: small, $with: { action.amount.value: 300 } }"
+    for codes, looser in (
+        ("[ACME_RISKY, ACME_LARGE]", "fewer reason codes than before: ACME_RISKY no longer among them"),
+        ("[ACME_LARGE, ACME_SMALL]", ""),
+        ("[ACME_RISKY]", ""),
+    ):
+        expect = f"expect: {{ verdict: ESCALATE, reason_codes: {codes} }}"
+        made = proposed(suite_root, f"- name: one\n  {request}\n  {expect}\n", accept_looser=True)
+        assert ("", looser) == (made.refused, made.looser)
+
+
+def test_an_expected_failure_can_be_written(suite_root: Root) -> None:
+    text = f"- name: one\n  {SMALL}\n  expect: {{ verdict: ABSTAIN, reason_codes: [ACME_RISKY] }}\n"
+    suite = suite_root.suite(text)
+    made = propose_xfail(suite.vectors[0], "INC-7: later")
+    assert (NAME,) == rewrite([made], root=suite_root.path).files
+    (vector,) = load_suite(suite_root.path / NAME, root=suite_root.path).vectors
+    assert vector.xfail is not None
+    assert "INC-7: later" == vector.xfail.reason
+    assert Outcome.FAILED is run(vector).outcome
