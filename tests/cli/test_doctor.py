@@ -86,6 +86,12 @@ def test_every_setting_is_shown_with_where_it_came_from(
     assert (None, None) == (settings["store.id"]["source"], settings["store.id"]["value"])
 
 
+def test_a_store_below_is_shown_from_here_and_whole_in_json(lumyn: Lumyn, workspace: Path) -> None:
+    assert " sqlite:///.lumyn/lumyn.db " in lumyn("doctor").out
+    settings = {each["key"]: each["value"] for each in lumyn("doctor", "--json").data["settings"]}
+    assert f"sqlite:///{workspace}/.lumyn/lumyn.db" == settings["store.url"]
+
+
 @pytest.mark.parametrize("flag", ["", "--json"])
 def test_secrets_are_never_shown(lumyn: Lumyn, workspace: Path, monkeypatch: pytest.MonkeyPatch, flag: str) -> None:
     """cli-011: of variables only names, of a URL neither user nor password."""

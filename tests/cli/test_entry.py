@@ -254,6 +254,28 @@ def test_shell_completion_knows_the_commands(tmp_path: Path) -> None:
     assert {"demo", "decide", "doctor"} == set(done.stdout.split())
 
 
+@pytest.mark.parametrize("command", ["show", "explain"])
+def test_shell_completion_knows_recent_decisions(lumyn: Lumyn, workspace: Path, command: str) -> None:
+    """`@last` and ids, by their beginning; where there is no workspace, nothing and no word."""
+
+    def completed(word: str, *before: str) -> tuple[str, list[str]]:
+        words = ["lumyn", *before, command, word]
+        environ = {"_LUMYN_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
+        done = subprocess.run(
+            LUMYN, cwd=workspace, env=os.environ | environ, capture_output=True, text=True, check=False
+        )
+        return done.stderr, done.stdout.split()
+
+    assert ("", []) == completed("")
+    lumyn("decide", write(workspace / "r.json", refund()))
+    decision = lumyn("show", "@last", "--json").data["record"]["decision_id"]
+    assert ("", ["@last", decision]) == completed("")
+    assert ("", [decision]) == completed(decision[:12])
+    assert ("", ["@last"]) == completed("@")
+    (workspace / "lumyn.toml").write_text("broken")
+    assert ("", []) == completed("")
+
+
 def run_at_home(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `lumyn` for a user whose home is `home`, from a shell that Typer is told rather than left to look for."""
     script = (

@@ -43,7 +43,7 @@ _SHOWN_CANDIDATES: Final = 3
 _MOST_BYTES: Final = 100
 
 
-def find_config(config_file: Path | None, *, demo: bool = False) -> Config:
+def find_config(config_file: Path | None, *, demo: bool = False, quiet: bool = False) -> Config:
     """
     Return the configuration a command works with.
 
@@ -51,6 +51,7 @@ def find_config(config_file: Path | None, *, demo: bool = False) -> Config:
         config_file: `--config`, or None to search from the working directory upwards.
         demo: Whether the folder's demo workspace will do when nothing is configured. Never for a command that
             decides: an application whose configuration is missing must not be judged by the demo's policy.
+        quiet: Whether to use it without saying so.
 
     Raises:
         InvalidConfigError: It is not usable.
@@ -59,7 +60,7 @@ def find_config(config_file: Path | None, *, demo: bool = False) -> Config:
     if demo and config.file is None and config.policy.path is None and DEMO_CONFIG.is_file():
         from lumyn.cli.console import write
 
-        if sys.stderr is not None and sys.stderr.isatty():
+        if not quiet and sys.stderr is not None and sys.stderr.isatty():
             write(sys.stderr, f"note: this is the demo's workspace, {DEMO_CONFIG.parent}\n")
         return load_config(file=DEMO_CONFIG)
     return config

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 _STYLES: Final = {"ok": "green", "warning": "bold yellow", "problem": "bold red", "fixed": "green"}
+_SQLITE: Final = "sqlite:///"
 _STATUS_CHARS: Final = 9
 _CHECK_CHARS: Final = 15
 
@@ -115,7 +116,7 @@ def _print(
     not_fixed: Sequence[str],
 ) -> None:
     if listed:
-        rows = [(each.key, each.value or "-", (each.origin or "not set", "dim")) for each in listed]
+        rows = [(each.key, _short(each.value), (each.origin or "not set", "dim")) for each in listed]
         console.table(["setting", "value", "from"], rows)
         console.line("")
     for finding in findings:
@@ -126,8 +127,14 @@ def _print(
     counts = {status: sum(each.status == status for each in findings) for status in ("problem", "warning")}
     told = ", ".join(counted_noun(count, status) for status, count in counts.items() if count)
     console.line("")
-    style = "bold red" if counts["problem"] else "bold green"
+    style = next((_STYLES[status] for status, count in counts.items() if count), "bold green")
     console.line((told or "all is well", style))
+
+
+def _short(value: str | None) -> str:
+    """Return a value for people: a store below the working directory without what leads there."""
+    here = f"{_SQLITE}{Path.cwd()}{os.sep}"
+    return _SQLITE + value.removeprefix(here) if value and value.startswith(here) else value or "-"
 
 
 def _print_finding(console: Console, finding: Finding) -> None:

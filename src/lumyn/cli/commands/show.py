@@ -10,7 +10,7 @@ import typer
 
 from lumyn.cli.console import Console, PipeClosedError
 from lumyn.cli.exit_codes import ExitCode
-from lumyn.cli.options import JsonFlag
+from lumyn.cli.options import JsonFlag, recent_ids
 from lumyn.cli.workspace import open_reading, resolve_stored
 from lumyn.model import JsonObject, Verdict
 
@@ -36,7 +36,10 @@ def show(
     decision: Annotated[
         str | None,
         typer.Argument(
-            metavar="[ID]", help="A decision id, the beginning of one, @last, or - to read one.", show_default=False
+            metavar="[ID]",
+            help="A decision id, the beginning of one, @last, or - to read one.",
+            show_default=False,
+            autocompletion=recent_ids,
         ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, max=10_000, help="How many to list.")] = 20,
