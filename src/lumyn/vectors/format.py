@@ -117,6 +117,11 @@ class Origins:
         document, pointer = self.find(path)
         return document.key_span(pointer)
 
+    def written_at(self, path: VectorPath) -> Span | None:
+        """Return the position of the value at exactly `path`, or None when nobody wrote it: it is built in."""
+        found = self._written(path)
+        return None if found is None else found[0].span(found[1])
+
     def own_place(self, path: VectorPath) -> str:
         """
         Return the JSON Pointer, in the vector's own file, at which `path` is written or would be.
