@@ -18,7 +18,7 @@ PACKAGES = {"lumyn": ROOT / "src" / "lumyn", "pytest_lumyn": ROOT / "pytest_lumy
 
 GROUND = {"_files", "_version", "errors", "model", "digest", "_resources", "documents"}
 ENGINES = {"policy", "engine", "store", "telemetry"}
-TOOLS = {"vectors", "analysis", "backtest", "report"}
+TOOLS = {"vectors", "packs", "analysis", "backtest", "report"}
 
 # A part may import itself and what stands here. A part is a module or package right below `lumyn`; `lumyn` is the
 # package's own `__init__`, which re-exports the public names; `pytest_lumyn` is the whole plugin.
@@ -36,6 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "engine": GROUND | {"policy"},
     "core": GROUND | ENGINES,
     "vectors": GROUND | ENGINES | {"core"},
+    "packs": GROUND | ENGINES | {"core", "vectors"},
     "analysis": GROUND | ENGINES | {"core", "vectors"},
     "backtest": GROUND | ENGINES | {"core", "vectors"},
     "report": GROUND | ENGINES | {"core", "vectors", "analysis", "backtest"},

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lumyn.documents.pointers import parent_pointer
-from lumyn.errors import InvalidDocumentError, InvalidRequestError, Problem, Span
+from lumyn.errors import InvalidDocumentError, InvalidPackError, InvalidRequestError, Problem, Span
 from lumyn.model import JsonValue
 
 __all__ = ["DEFAULT_LIMITS", "Document", "Limits", "Offsets", "line_starts", "span_at", "too_large"]
@@ -43,8 +43,12 @@ DEFAULT_LIMITS: Final = Limits()
 
 
 def too_large(limits: Limits, *, error: type[InvalidDocumentError]) -> Problem:
-    """Return the problem of a document beyond `limits`: `REQUEST_TOO_LARGE` for a request, else `TOO_LARGE`."""
-    code = "REQUEST_TOO_LARGE" if issubclass(error, InvalidRequestError) else "TOO_LARGE"
+    """Return the problem of a document beyond `limits`; requests and packs have a code of their own for it."""
+    code = "TOO_LARGE"
+    if issubclass(error, InvalidRequestError):
+        code = "REQUEST_TOO_LARGE"
+    elif issubclass(error, InvalidPackError):
+        code = "PACK_TOO_LARGE"
     return Problem(code=code, message=f"larger than {limits.max_bytes} bytes or {limits.max_nodes} values")
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "KeyRow",
     "checkpoint",
     "inclusion",
+    "inclusion_when_written",
     "read_journal",
     "row_id_of",
     "walk",
@@ -283,6 +284,35 @@ class Inclusion:
     def holds(self) -> bool:
         """Return whether the proof leads from the leaf to the root of the checkpoint."""
         return verify_inclusion(self.leaf, self.index, self.checkpoint.size, self.proof, self.checkpoint.root)
+
+
+def inclusion_when_written(journal: Journal, decision_id: str) -> Inclusion:
+    """
+    Return the proof that a decision is in the journal, under the checkpoint of the moment it was written.
+
+    That checkpoint ends with the decision's own row, so the proof never changes, whatever is written afterwards. Rows
+    after it are not read.
+
+    Raises:
+        NotFoundError: No such decision.
+        StoreIntegrityError: A row up to it is broken.
+    """
+    wanted = decision_id.encode("utf-8", "surrogatepass")
+    tree = Frontier()
+    for row, leaf in _whole_rows(journal):
+        if row.kind != "decision" or row.projections[0] != wanted:
+            tree.add(leaf)
+            continue
+        index, before = tree.size, tree.peaks
+        tree.add(leaf)
+        return Inclusion(
+            leaf=leaf,
+            index=index,
+            # All that stands left of the last leaf are complete subtrees: their roots, nearest first, are its path.
+            proof=before[::-1],
+            checkpoint=Checkpoint(origin=origin_of(journal.store_id), size=tree.size, root=tree.root()),
+        )
+    raise NotFoundError(f"no decision `{decision_id}` in the store", reason_code="DECISION_NOT_FOUND")
 
 
 def inclusion(journal: Journal, decision_id: str) -> Inclusion:

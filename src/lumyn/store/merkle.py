@@ -45,6 +45,11 @@ class Frontier:
         self.size = 0
         self._peaks: list[bytes] = []
 
+    @property
+    def peaks(self) -> tuple[bytes, ...]:
+        """The roots of its complete subtrees, from left to right; empty without leaves."""
+        return tuple(self._peaks)
+
     def add(self, leaf: bytes) -> None:
         """Append a leaf hash."""
         peaks = self._peaks
