@@ -215,6 +215,15 @@ CASES: dict[str, dict[str, str]] = {
         "cli-010": "`init` over a workspace",
         "cli-011": "secrets in the environment and the configuration",
     },
+    "pack": {
+        "pck-001": "a pack with a forged verdict",
+        "pck-004": "a pack with a changed request",
+        "pck-005": "a pack with a changed policy",
+        "pck-009": "a small pack that would become a huge one",
+        "pck-010": "a pack that is cut, flipped or no archive",
+        "pck-012": "a pack with a member that does not belong",
+        "pck-014": "a pack that is made twice",
+    },
     "config": {
         "cfg-001": "a key is misspelt",
         "cfg-002": "a mode that is not quite one",

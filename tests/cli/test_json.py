@@ -19,6 +19,8 @@ LINES: dict[str, list[str]] = {
     "decide": ["decide", "r.json"],
     "show": ["show", "@last"],
     "show_recent": ["show"],
+    "export": ["export", "@last"],
+    "replay": ["replay", "@last"],
     "explain": ["explain", "@last"],
     "label": ["label", "@last", "--failure"],
     "verify": ["verify"],
@@ -26,6 +28,8 @@ LINES: dict[str, list[str]] = {
     "policy_validate": ["policy", "validate"],
     "policy_show": ["policy", "show"],
     "vectors_run": ["vectors", "run"],
+    "vectors_add": ["vectors", "add", "@last"],
+    "vectors_show": ["vectors", "show"],
     "doctor": ["doctor"],
     "error": ["show", "nothing-of-this-name"],
 }

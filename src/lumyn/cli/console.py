@@ -15,7 +15,17 @@ from typing import Final, TextIO, TypeAlias
 from lumyn.cli.layout import GAP, cells, column_widths, fold
 from lumyn.errors import InvalidDocumentError, LumynError
 
-__all__ = ["Console", "OutputError", "Part", "PipeClosedError", "counted_noun", "error_lines", "print_error", "safe"]
+__all__ = [
+    "Console",
+    "OutputError",
+    "Part",
+    "PipeClosedError",
+    "counted_noun",
+    "error_lines",
+    "print_error",
+    "safe",
+    "safe_json",
+]
 
 Part: TypeAlias = "str | tuple[str, str]"
 """A piece of a line: text, or text and a style such as `bold red`."""
@@ -50,6 +60,12 @@ class OutputError(Exception):
 def safe(text: str) -> str:
     r"""Return `text` with everything that could steer a terminal shown as `\xNN` or `\u{NN}`."""
     return _UNSAFE.sub(_shown_code, text)
+
+
+def safe_json(text: str) -> str:
+    """Return JSON text, its line ends apart, with everything that could steer a terminal escaped: it means the same."""
+    # What safe() guards against occurs in JSON only inside strings.
+    return re.sub(r"[^\n]+", lambda line: _UNSAFE.sub(_json_escape, line[0]), text)
 
 
 def counted_noun(count: int, noun: str) -> str:
@@ -111,8 +127,7 @@ class Console:
         """Write `data` as JSON, under the schema name of the command."""
         document = {"schema": f"lumyn.cli.{command}.v0", **data}
         text = json.dumps(document, indent=None if one_line else 2, ensure_ascii=False, allow_nan=False)
-        # What safe() guards against occurs in JSON only inside strings, where an escape means the same.
-        self._write(re.sub(r"[^\n]+", lambda line: _UNSAFE.sub(_json_escape, line[0]), text) + "\n")
+        self._write(safe_json(text) + "\n")
 
     def _write_lines(self, lines: Sequence[Sequence[Piece]]) -> None:
         if self.has_colour:
@@ -152,6 +167,27 @@ def write(stream: TextIO | None, text: str) -> None:
     try:
         stream.write(text)
         stream.flush()
+    except BrokenPipeError:
+        raise PipeClosedError from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "the stream is closed"
+        raise OutputError(f"cannot write the output: {reason or 'i/o error'}") from None
+
+
+def write_bytes(stream: TextIO | None, data: bytes) -> None:
+    """
+    Write bytes as they are and flush.
+
+    Raises:
+        PipeClosedError: Nobody reads any more.
+        OutputError: They cannot be written for another reason.
+    """
+    if stream is None:
+        return
+    try:
+        stream.flush()
+        stream.buffer.write(data)
+        stream.buffer.flush()
     except BrokenPipeError:
         raise PipeClosedError from None
     except (OSError, ValueError) as error:

@@ -12,6 +12,7 @@ from lumyn.errors import (
     IdempotencyConflictError,
     InstallationError,
     InvalidDocumentError,
+    InvalidPackError,
     InvalidVectorError,
     LumynError,
     NotFoundError,
@@ -52,6 +53,10 @@ class ExitCode(IntEnum):
     """128 + SIGPIPE: whoever read the output stopped reading."""
 
 
+_FALSE_PACK = frozenset({"PACK_DIGEST_MISMATCH", "PACK_REPLAY_MISMATCH"})
+"""A pack that can be read, and says what is not true: a verification that failed."""
+
+
 def for_error(error: LumynError) -> ExitCode:
     """Return the code of an expected error."""
     match error:
@@ -63,6 +68,8 @@ def for_error(error: LumynError) -> ExitCode:
             return ExitCode.INTERNAL
         case InvalidVectorError() if all(problem.code == "VECTORS_EMPTY" for problem in error.problems):
             return ExitCode.NOTHING_TO_DO
+        case InvalidPackError() if all(problem.code in _FALSE_PACK for problem in error.problems):
+            return ExitCode.FAILED
         case InvalidDocumentError() | IdempotencyConflictError():
             return ExitCode.INVALID
         case _:

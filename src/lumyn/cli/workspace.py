@@ -26,6 +26,7 @@ __all__ = [
     "find_config",
     "open_reading",
     "open_store_only",
+    "open_stored",
     "open_workspace",
     "resolve_experience",
     "resolve_id",
@@ -98,6 +99,23 @@ def open_reading(config_file: Path | None) -> tuple[InspectableStore, Config]:
     store = open_store(config.store.url, busy_timeout_s=config.store.busy_timeout_s, store_id=config.store.id)
     store.check()
     return store, config
+
+
+def open_stored(config_file: Path | None, url: str | None) -> InspectableStore:
+    """
+    Open the store at `url`, or that of the workspace, to look at what it holds; as `open_reading`.
+
+    Raises:
+        InvalidConfigError: There is no workspace, or its configuration or the URL is not usable.
+        StoreUnavailableError: The store is not.
+    """
+    from lumyn.store import open_store
+
+    if url is None:
+        return open_reading(config_file)[0]
+    store = open_store(url)
+    store.check()
+    return store
 
 
 def open_store_only(config_file: Path | None, url: str | None) -> tuple[InspectableStore, str | None]:

@@ -12,6 +12,8 @@ COMMANDS: Final = (
     "decide",
     "show",
     "explain",
+    "export",
+    "replay",
     "label",
     "verify",
     "checkpoint",

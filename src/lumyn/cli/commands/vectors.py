@@ -1,4 +1,4 @@
-"""`lumyn vectors`: run golden vectors without pytest. Never changes one."""
+"""`lumyn vectors`: its commands, and the one that runs golden vectors without pytest. Never changes one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from lumyn.cli.commands.vectors_add import add
 from lumyn.cli.commands.vectors_fmt import fmt
+from lumyn.cli.commands.vectors_show import show
 from lumyn.cli.console import Console, counted_noun
 from lumyn.cli.exit_codes import ExitCode
 from lumyn.cli.options import JsonFlag
@@ -56,9 +58,11 @@ class _Result:
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(name="vectors", help="Run golden vectors.", no_args_is_help=True)
+    group = typer.Typer(name="vectors", help="Run, add, show and format golden vectors.", no_args_is_help=True)
     group.callback()(lambda: None)
     group.command()(run)
+    group.command()(add)
+    group.command()(show)
     group.command()(fmt)
     app.add_typer(group)
 
