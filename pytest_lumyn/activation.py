@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from lumyn.errors import InvalidPolicyError
+from pytest_lumyn.cache import open_cache
 from pytest_lumyn.collect import Collection, Gatekeeper
 from pytest_lumyn.mass import Curtain, Groups
 from pytest_lumyn.options import wants_strength
@@ -24,7 +25,7 @@ __all__ = ["activate"]
 def activate(config: pytest.Config) -> None:
     """Register what a run with vectors needs; raises UsageError for options that cannot be used."""
     chosen = read_settings(config)
-    collection = Collection(chosen)
+    collection = Collection(chosen, open_cache(config))
     policy = None
     if chosen.policy is not None:
         try:

@@ -5,38 +5,46 @@ Must not know how a vector is run or how a drift is shown.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from lumyn.documents import load_json, read_bytes
-from lumyn.errors import InvalidDocumentError, InvalidPolicyError, InvalidVectorError, LumynError, Problem
+from lumyn.errors import InvalidDocumentError, InvalidPolicyError, InvalidVectorError, LumynError, Problem, Span
 from lumyn.policy.loader import parse_policy
 from lumyn.policy.spec import Policy
 from lumyn.vectors.discovery import SUFFIXES, is_support
 from lumyn.vectors.format import Suite, Vector
 from lumyn.vectors.loader import load_suite, parse_suite, unused_shared_fixtures
+from lumyn.vectors.packing import PackedSuite, PackedVector
 from lumyn.vectors.sources import LIMITS, display_name
+from pytest_lumyn.cache import Cache
 from pytest_lumyn.item import VectorItem
 from pytest_lumyn.options import absolute
 from pytest_lumyn.settings import Root, Settings
+from pytest_lumyn.shelf import Shelf
 from pytest_lumyn.xdist import is_controller, is_worker
 
 __all__ = ["Collection", "Tally", "VectorFile", "judge"]
 
+MANY = 1_000
+"""From how many items on the time of the garbage collector shows."""
 MOST_PROBLEMS = 50
 TOPIC_NAMES = frozenset({"build", "dist"})
 """Folder names pytest skips as build output by default; below a root of vectors they are topics like any other."""
 
 
 class VectorFile(pytest.File):
-    """A file of vectors; reading it is the only parse of a run."""
+    """A file of vectors."""
 
     collection: Collection
+    policy: Policy | None = None
+    digest: str = ""
 
     def collect(self) -> Iterator[VectorItem]:
         """Return the items in file order; a file with a problem has none, and says all that is wrong with it."""
@@ -46,13 +54,23 @@ class VectorFile(pytest.File):
             raise self.CollectError(_problems_text(error.problems)) from None
         except LumynError as error:
             raise self.CollectError(str(error)) from None
-        if suite.problems:
+        if isinstance(suite, Suite) and suite.problems:
             raise self.CollectError(_problems_text(suite.problems))
+        self.digest = suite.digest
         self.collection.tally.add(self.path, suite)
         for vector in suite.vectors:
             yield self._item(vector)
 
-    def _item(self, vector: Vector) -> VectorItem:
+    def ready(self, packed: PackedVector) -> Vector:
+        """Return a vector of this file to run."""
+        return self.collection.shelf.ready(packed, self.path, self.policy)
+
+    def whole(self, packed: PackedVector) -> Vector:
+        """Return a vector of this file with all that explains it; raises LumynError if the file has changed."""
+        suite = self.collection.shelf.whole(self.path, self.policy, digest=self.digest)
+        return next(vector for vector in suite.vectors if vector.vector_id == packed.vector_id)
+
+    def _item(self, vector: Vector | PackedVector) -> VectorItem:
         try:
             item: VectorItem = VectorItem.from_parent(self, name=vector.vector_id, vector=vector)
         except pytest.fail.Exception as error:  # a mark that strict markers do not know
@@ -66,6 +84,13 @@ def _problems_text(problems: Sequence[Problem]) -> str:
     if len(problems) > MOST_PROBLEMS:
         lines.append(f"and {len(problems) - MOST_PROBLEMS} more problems")
     return "\n".join(lines)
+
+
+class Shares(NamedTuple):
+    """What a suite says of fixtures that others may use too."""
+
+    shared: Mapping[tuple[str, str, str], Span]
+    shared_used: frozenset[tuple[str, str, str]]
 
 
 class Tally:
@@ -82,12 +107,12 @@ class Tally:
         self.files: set[str] = set()
         self.vectors: dict[str, int] = {}
         self.unused: list[str] = []
-        self._suites: list[Suite] = []
+        self._shares: list[Shares] = []
 
-    def add(self, path: Path, suite: Suite) -> None:
+    def add(self, path: Path, suite: Suite | PackedSuite) -> None:
         """Count the vectors of a file that was read."""
         self.vectors[path.as_posix()] = len(suite.vectors)
-        self._suites.append(suite)
+        self._shares.append(Shares(suite.shared, suite.shared_used))
 
     @property
     def complete(self) -> bool:
@@ -97,8 +122,8 @@ class Tally:
     def close(self) -> None:
         """Note which shared fixtures nobody uses; to be called once all files were read."""
         if self.complete:
-            self.unused = [str(problem) for problem in unused_shared_fixtures(self._suites)]
-        self._suites.clear()
+            self.unused = [str(problem) for problem in unused_shared_fixtures(self._shares)]
+        self._shares.clear()
 
     def pack(self) -> dict[str, object]:
         return {"files": sorted(self.files), "vectors": dict(self.vectors), "unused": list(self.unused)}
@@ -112,9 +137,10 @@ class Tally:
 class Collection:
     """The part of the plugin that collects; registered only when vectors were asked for."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, cache: Cache | None) -> None:
         self.settings = settings
         self.tally = Tally()
+        self.shelf = Shelf(settings.base, cache)
         self._policies: dict[Path, Policy] = {}
         self._roots = tuple(str(root.path) for root in settings.roots)
         self._below = tuple(root + os.sep for root in self._roots)
@@ -153,7 +179,7 @@ class Collection:
         file.collection = self
         return file
 
-    def load(self, file: VectorFile) -> Suite:
+    def load(self, file: VectorFile) -> Suite | PackedSuite:
         """
         Return the suite of a file, against the policy this run chose for it.
 
@@ -161,11 +187,13 @@ class Collection:
             LumynError: The file, or the policy chosen for it, cannot be used.
         """
         path, base = file.path, self.settings.base
-        policy = self._policy_for(file)
+        policy = file.policy = self._policy_for(file)
         new, revising = self.settings.takes_new, self.settings.revises
         document = file.ihook.pytest_lumyn_load_suite(path=path, config=file.config)
-        if document is None:
+        if document is None and (new or revising):
             return load_suite(path, root=base, policy_override=policy, open_expectations=new, revising=revising)
+        if document is None:
+            return self.shelf.read(path, policy)
         try:
             data = json.dumps(document).encode()
         except (TypeError, ValueError) as error:
@@ -189,6 +217,15 @@ class Collection:
             data = read_bytes(path, error=InvalidPolicyError)
             self._policies[path] = parse_policy(data, file=display_name(path, self.settings.base))
         return self._policies[path]
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Spare the garbage collector from walking all items again and again while they run."""
+        if len(session.items) >= MANY:
+            gc.freeze()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        gc.unfreeze()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config) -> None:

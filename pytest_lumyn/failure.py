@@ -16,6 +16,7 @@ import pytest
 
 from lumyn.report.text import Line, Segment, Style, headline, plain, printable, render, terminal_markup
 from lumyn.vectors.format import Vector
+from lumyn.vectors.packing import PackedVector
 from lumyn.vectors.runner import Outcome, VectorResult
 
 __all__ = ["Crash", "Failure", "Writer", "drift_failure", "error_failure", "failure_from_data", "summary"]
@@ -129,7 +130,7 @@ def drift_failure(
     return Failure(crash=Crash(path=span.file, lineno=span.line, message=message), draw=draw, silent=_silent(config))
 
 
-def error_failure(vector: Vector, error: BaseException, config: pytest.Config) -> Failure:
+def error_failure(vector: Vector | PackedVector, error: BaseException, config: pytest.Config) -> Failure:
     """Return what to show of an unexpected error: its message, and the frames of whoever raised it."""
     message = printable(f"raised {type(error).__name__}: {error}".rstrip(": "))
     head: Line = [

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import pytest
 
@@ -20,7 +20,8 @@ from lumyn.model import JsonObject
 from lumyn.report.text import plain, render
 from lumyn.vectors.drift import Drift, DriftKind
 from lumyn.vectors.format import Expectation, Vector
-from lumyn.vectors.runner import Outcome, RunHooks, StepResult, VectorResult, run, settle
+from lumyn.vectors.packing import PackedVector
+from lumyn.vectors.runner import NO_HOOKS, Outcome, RunHooks, StepResult, VectorResult, run, settle
 from lumyn.vectors.update import preview
 from pytest_lumyn.failure import TEXT_WIDTH, drift_failure, error_failure
 
@@ -32,6 +33,14 @@ __all__ = ["VectorDriftError", "VectorError", "VectorInvalidError", "VectorItem"
 
 _EXPANDED = frozenset('"$`\\!')
 """What shells read inside double quotes; where there is none of it, those work in every shell."""
+
+
+class VectorSource(Protocol):
+    """The collector of a file of vectors."""
+
+    def ready(self, packed: PackedVector) -> Vector: ...
+
+    def whole(self, packed: PackedVector) -> Vector: ...
 
 
 class VectorError(Exception):
@@ -62,20 +71,38 @@ class VectorItem(pytest.Item):
     A vector, a row of a table, or a scenario.
 
     Attributes:
-        vector: What is run.
-        result: What came of it; None until it has run.
+        short: What was known of the vector when it was collected.
+        result: What came of it; None until it has run, and again once a vector that passed was reported.
     """
 
-    def __init__(self, *, name: str, parent: pytest.Collector, vector: Vector, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        *,
+        name: str,
+        parent: pytest.Collector,
+        vector: Vector | PackedVector,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
         # Left to itself pytest 9.2 takes the brackets of a row for part of its name, reads them back as parameters,
         # and `--lf` and `--sw` leave rows that failed out (pytest-dev/pytest#15045). Given as text, both agree.
         super().__init__(name=name, parent=parent, nodeid=f"{parent.nodeid}::{name}", **kwargs)
-        self.vector = vector
+        self.short = vector
         self.result: VectorResult | None = None
+        self._running: Vector
         self._mark()
 
+    @property
+    def vector(self) -> Vector:
+        """The vector with all that explains it; reads its file again. Raises LumynError if that has changed since."""
+        short = self.short
+        return short if isinstance(short, Vector) else self._file.whole(short)
+
+    @property
+    def _file(self) -> VectorSource:
+        return cast("VectorSource", self.parent)
+
     def _mark(self) -> None:
-        vector = self.vector
+        vector = self.short
         for tag in vector.tags or (None,):
             named = {} if tag is None else {"tag": tag}
             self.add_marker(pytest.mark.lumyn(suite=vector.suite, **named))
@@ -90,28 +117,49 @@ class VectorItem(pytest.Item):
 
     def runtest(self) -> None:
         """Decide every step; raises VectorDriftError unless each came out as expected."""
-        result = self.result = run(self.vector, hooks=self._run_hooks())
+        result = self.result = self._result()
         others = [each for each in self.user_properties if not each[0].startswith("lumyn_")]
         self.user_properties[:] = [*others, *properties(result)]
         if result.outcome is Outcome.INVALID:
             raise VectorInvalidError(result)
-        xfail = self.vector.xfail
+        xfail = self.short.xfail
         expired = xfail is not None and xfail.expired(_today())
         if result.outcome is not Outcome.PASSED or expired:
             raise VectorDriftError(result, settle(result, today=_today())[1] if expired else "")
 
     def run_again(self, vector: Vector) -> VectorResult:
         """Return what comes of this item with another reading of its vector; its own result stays as it is."""
-        own, self.vector = self.vector, vector
+        own, self.short = self.short, vector
+        self._running = vector
         try:
             return run(vector, hooks=self._run_hooks())
         finally:
-            self.vector = own
+            self.short = own
+
+    def teardown(self) -> None:
+        """Let go of what nobody asks for any more: of ten thousand vectors that pass, ten thousand records."""
+        if self.result is not None and self.result.outcome is Outcome.PASSED:
+            self.result = None
+
+    def _result(self) -> VectorResult:
+        """
+        Return what comes of the vector.
+
+        A vector that passes was run from what was kept in short. One that does not is read from its file and run once
+        more, so that what is said of it is what the file says. Hooks are called once: with them it is read at once.
+        """
+        short, hooks = self.short, self._run_hooks()
+        if isinstance(short, PackedVector) and hooks == NO_HOOKS:
+            result = run(self._file.ready(short))
+            if result.outcome is Outcome.PASSED:
+                return result
+        self._running = self.vector
+        return run(self._running, hooks=hooks)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Return the file, the 0-based line of the case or row, and a name."""
-        noun = "scenario" if self.vector.is_scenario else "vector"
-        return self.path, self.vector.span.line - 1, f"{noun} {self.name}"
+        noun = "scenario" if self.short.is_scenario else "vector"
+        return self.path, self.short.span.line - 1, f"{noun} {self.name}"
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: str | None = None) -> Any:  # noqa: ANN401 (pytest's type has no public name)
         """Return what pytest shows: the drift, or an unexpected error with only the frames that matter."""
@@ -121,7 +169,7 @@ class VectorItem(pytest.Item):
             return drift_failure(error.result, error.reason, self.config, rerun=rerun, accept=accept)
         if self.config.getoption("fulltrace", False):
             return super().repr_failure(excinfo)
-        return error_failure(self.vector, error, self.config)
+        return error_failure(self.short, error, self.config)
 
     def explain(self) -> list[str]:
         """Return why the vector failed as lines of plain text, or nothing where it has no result."""
@@ -169,8 +217,9 @@ class VectorItem(pytest.Item):
 
     def _compare(self, expect: Expectation, record: DecisionRecord) -> Iterator[Drift]:
         expected = copy.deepcopy(expect.document)
-        decisions = self.vector.decisions
-        step = next(self.vector.steps.index(decision) for decision in decisions if decision.expect is expect)
+        vector = self._running
+        decisions = vector.decisions
+        step = next(vector.steps.index(decision) for decision in decisions if decision.expect is expect)
         answers: list[Iterable[str] | None] = self.ihook.pytest_lumyn_compare(
             item=self, expected=expected, record=record
         )

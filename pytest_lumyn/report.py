@@ -125,7 +125,7 @@ def describe(item: VectorItem, report: pytest.TestReport) -> dict[str, Any]:
         drifted), `direction` (`looser`, `tighter`, `other`), `drifts` and `cause` (`change`, `rule`, `place`); where it
         cannot run, `summary` and `problems`. Where a report was asked for, a failure has `explanation` (lines).
     """
-    vector, result = item.vector, item.result
+    vector, result = item.short, item.result
     data: dict[str, Any] = {
         "nodeid": item.nodeid,
         "file": vector.file,

@@ -38,8 +38,8 @@ EXAMPLES = sorted((ROOT / "examples" / "python").glob("*.py"))
 CODE = re.compile(r"[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+")
 # Upper-case words of the code that are no codes: environment variables, flags of other libraries, rules of the engine.
 NOT_CODES = re.compile(
-    r"LUMYN_(?!ERROR$).*|PYTEST_.*|VIRTUAL_ENV|O_[A-Z]+|(NO|FORCE|PY)_COLORS?|BUILD_NUMBER|GITHUB_[A-Z_]+|CI_PROJECT_DIR"
-    r"|COLORTERM|.*_COMPATIBLE"
+    r"LUMYN_(?!ERROR$).*|PYTEST_.*|VIRTUAL_ENV|XDG_.*|O_[A-Z]+|(NO|FORCE|PY)_COLORS?|BUILD_NUMBER|GITHUB_[A-Z_]+"
+    r"|CI_PROJECT_DIR|COLORTERM|.*_COMPATIBLE"
 )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lumyn.core import experience, retraction
 from lumyn.core.clock import Clock, IdSource, SystemClock, UlidSource, rfc3339
-from lumyn.core.drafts import Draft, RecordWriter
+from lumyn.core.drafts import Draft, record_writer
 from lumyn.core.judge import judge
 from lumyn.core.memory import CATCH_UPS, MemoryCache
 from lumyn.core.records import DecisionRecord, record_from_json
@@ -66,7 +66,7 @@ class Gate:
         self._redaction = redaction
         self._limits = limits
         self._memory = MemoryCache()
-        self._writer = RecordWriter(policy, mode=mode, redaction=redaction)
+        self._writer = record_writer(policy, mode=mode, redaction=redaction)
 
     @classmethod
     def open(

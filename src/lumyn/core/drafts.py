@@ -12,13 +12,14 @@ from lumyn.core.judge import Judgement
 from lumyn.core.record_text import OutcomeText, derived_text, outcome_text, projection_text
 from lumyn.core.records import NO_SNAPSHOT, DecisionRecord, PolicyRef, write_record
 from lumyn.core.requests import ParsedRequest
+from lumyn.engine._per_policy import PerPolicy
 from lumyn.engine.compiled import ActionPlan
 from lumyn.engine.redaction import Redacted, RedactionPolicy, RedactionProfile, redact
 from lumyn.errors import StoreUnavailableError
 from lumyn.model import Evaluation, MatchedRule, Mode, Similarity, Stage, Verdict
 from lumyn.policy.spec import Policy
 
-__all__ = ["STORAGE_UNAVAILABLE", "Draft", "RecordWriter"]
+__all__ = ["STORAGE_UNAVAILABLE", "Draft", "RecordWriter", "record_writer"]
 
 STORAGE_UNAVAILABLE: Final = "STORAGE_UNAVAILABLE"
 
@@ -35,6 +36,7 @@ _UNAVAILABLE: Final = Evaluation(
     ),
 )
 _OUTCOMES_KEPT: Final = 4096
+_WRITERS_KEPT: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,3 +130,21 @@ class RecordWriter:
         if parsed.context is not document["context"]:
             document = {**document, "context": parsed.context}
         return redact(document, redaction, keys_read=keys)
+
+
+def record_writer(policy: Policy, *, mode: Mode, redaction: RedactionPolicy) -> RecordWriter:
+    """Return the writer of a policy's records; gates that agree in all three share one."""
+    kept = _writers(policy)
+    writer = kept.get((mode, redaction))
+    if writer is None:
+        if len(kept) >= _WRITERS_KEPT:
+            kept.clear()
+        writer = kept[mode, redaction] = RecordWriter(policy, mode=mode, redaction=redaction)
+    return writer
+
+
+def _no_writers(policy: Policy) -> dict[tuple[Mode, RedactionPolicy], RecordWriter]:
+    return {}
+
+
+_writers: Final = PerPolicy(_no_writers)

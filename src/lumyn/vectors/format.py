@@ -6,7 +6,7 @@ Immutable values; must not know YAML, how a file is found or how a vector is run
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -389,6 +389,8 @@ class Suite:
     Attributes:
         file: As users name it.
         digest: `sha256:` + hex of the file's bytes, to notice that it changed since.
+        inputs: Every file that had a say, by its name in messages -> `sha256:` + hex of its bytes, or nothing where it
+            could not be read: this file, the `_defaults` files above it, the policies and golden records it names.
         vectors: In file order, a table's rows in row order; those with problems included. At least one.
         shared: Fixtures declared in `_defaults` files above -> where; keys are (file, kind, name).
         shared_used: Those of `shared` that this file uses.
@@ -398,6 +400,7 @@ class Suite:
     path: Path
     name: str
     digest: str
+    inputs: Mapping[str, str]
     document: Document
     vectors: tuple[Vector, ...]
     shared: dict[tuple[str, str, str], Span]

@@ -5,12 +5,11 @@ Must not know how vectors are run or reported.
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from lumyn.documents import Document, join_pointer, load
 from lumyn.errors import InvalidVectorError, Problem, Span
@@ -25,7 +24,7 @@ from lumyn.vectors.fixtures import Fixture, Piece, Scope, Written
 from lumyn.vectors.format import ID_PATTERN, SCHEMA_VERSION, Layer, Suite, Vector
 from lumyn.vectors.merge import merge
 from lumyn.vectors.reading import FileContext, VectorReader
-from lumyn.vectors.sources import Parse, Sources, display_name
+from lumyn.vectors.sources import Parse, Sources, bytes_digest, display_name
 
 __all__ = ["load_suite", "parse_suite", "unused_shared_fixtures"]
 
@@ -75,7 +74,7 @@ def load_suite(
     name = file or display_name(path, sources.root)
     data = sources.read(path)
     document = sources.parse(data, file=name)
-    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    digest = bytes_digest(data)
     loader = _Loader(document, Path(os.path.abspath(path)), sources, _override(policy_override), digest)
     return loader.load(open_expectations=open_expectations, revising=revising)
 
@@ -97,13 +96,23 @@ def parse_suite(
         InvalidVectorError: As `load_suite`.
         InvalidPolicyError: As `load_suite`.
     """
-    digest = f"sha256:{hashlib.sha256(document.text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    digest = bytes_digest(document.text.encode("utf-8", "surrogatepass"))
     place = Path(os.path.abspath(path))
     loader = _Loader(document, place, Sources(root, parse), _override(policy_override), digest)
     return loader.load(open_expectations=open_expectations, revising=revising)
 
 
-def unused_shared_fixtures(suites: Iterable[Suite]) -> tuple[Problem, ...]:
+class SharesFixtures(Protocol):
+    """What a suite says of fixtures that others may use too; see `Suite`."""
+
+    @property
+    def shared(self) -> Mapping[tuple[str, str, str], Span]: ...
+
+    @property
+    def shared_used(self) -> frozenset[tuple[str, str, str]]: ...
+
+
+def unused_shared_fixtures(suites: Iterable[SharesFixtures]) -> tuple[Problem, ...]:
     """
     Return a problem for each fixture of a `_defaults` file that no suite uses, sorted by position.
 
@@ -168,6 +177,7 @@ class _Loader:
             path=self._path,
             name=suite,
             digest=self._digest,
+            inputs=dict(self._sources.inputs),
             document=self._document,
             vectors=tuple(vectors),
             shared=self._shared,

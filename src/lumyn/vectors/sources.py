@@ -5,6 +5,7 @@ Parsed policies and defaults are kept by content; must not know what a vector me
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from functools import lru_cache
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from lumyn.documents import Document, Limits, load, read_bytes
+from lumyn.documents.document import DEFAULT_LIMITS
 from lumyn.errors import InvalidDocumentError, InvalidPolicyError, InvalidVectorError, Problem, Span
 from lumyn.policy.checks import quoted
 from lumyn.policy.loader import parse_policy
@@ -19,7 +21,7 @@ from lumyn.policy.spec import Policy
 from lumyn.vectors.discovery import SUFFIXES
 from lumyn.vectors.findings import Findings
 
-__all__ = ["LIMITS", "Parse", "Sources", "display_name"]
+__all__ = ["LIMITS", "Parse", "Sources", "bytes_digest", "display_name"]
 
 LIMITS: Final = Limits(max_bytes=8 * 1024 * 1024, max_depth=32)
 """How large a vector file may be; thousands of vectors belong into several files."""
@@ -42,6 +44,11 @@ def display_name(path: Path, root: Path) -> str:
     return (absolute.relative_to(base) if absolute.is_relative_to(base) else absolute).as_posix()
 
 
+def bytes_digest(data: bytes) -> str:
+    """Return `sha256:` + hex of the content of a file."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
 class Sources:
     """
     The files below one suite root.
@@ -49,12 +56,17 @@ class Sources:
     Args:
         root: Nothing outside it is read.
         parse: Parses vector files and `_defaults` files.
+
+    Attributes:
+        inputs: Files that were asked for, by their name in messages -> `sha256:` + hex of their bytes, or nothing where
+            they could not be read.
     """
 
     def __init__(self, root: Path, parse: Parse = load) -> None:
         self.root = Path(os.path.abspath(root))
         self._parse = parse
         self._policies: dict[str, Policy | InvalidDocumentError] = {}
+        self.inputs: dict[str, str] = {}
 
     def read(self, path: Path) -> bytes:
         """
@@ -63,7 +75,7 @@ class Sources:
         Raises:
             InvalidVectorError: `PATH_OUTSIDE_ROOT`, `PATH_NOT_FOUND`, `PATH_NOT_FILE` or another problem of the path.
         """
-        return read_bytes(path, error=InvalidVectorError, limits=LIMITS, root=self.root)
+        return self._read(path, error=InvalidVectorError, limits=LIMITS)
 
     def parse(self, data: bytes, *, file: str) -> Document:
         """
@@ -119,14 +131,42 @@ class Sources:
                     findings.problems.append(problem)
             return None
 
+    def _read(self, path: Path, *, error: type[InvalidDocumentError], limits: Limits = DEFAULT_LIMITS) -> bytes:
+        name = display_name(path, self.root)
+        self.inputs[name] = ""
+        data = read_bytes(path, error=error, limits=limits, root=self.root)
+        self.inputs[name] = bytes_digest(data)
+        return data
+
     def _load_policy(self, name: str) -> Policy | InvalidDocumentError:
         path = self.root / name
         try:
-            return _parse_policy(
-                read_bytes(path, error=InvalidPolicyError, root=self.root), display_name(path, self.root)
-            )
+            return _parse_policy(self._read(path, error=InvalidPolicyError), display_name(path, self.root))
         except InvalidPolicyError as error:
             return error
+
+    def policy_at(self, name: str) -> Policy:
+        """
+        Return the policy that a vector names, as `policy` does.
+
+        Raises:
+            InvalidPolicyError: It cannot be used.
+        """
+        found = self._policies.get(name)
+        if found is None:
+            found = self._policies[name] = self._load_policy(name)
+        if isinstance(found, InvalidDocumentError):
+            raise found
+        return found
+
+    def defaults_names(self, path: Path) -> list[str]:
+        """
+        Return the names of the `_defaults` files that apply to the vector file at `path`, nearest first.
+
+        Raises:
+            InvalidVectorError: A folder holds two.
+        """
+        return [display_name(found, self.root) for found in self._defaults_files(path)]
 
     def _defaults_files(self, path: Path) -> Iterator[Path]:
         folder = Path(os.path.abspath(path)).parent
