@@ -111,6 +111,28 @@ def test_mistyped_evidence_and_what_is_not_stored(lumyn: Lumyn, workspace: Path)
     assert "not stored  /context/inline" in out
 
 
+def test_a_request_that_was_not_kept_whole_is_explained_and_says_so(
+    lumyn: Lumyn, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What no rule reads is not stored; every operand is, so the explanation is whole."""
+    monkeypatch.setenv("LUMYN_REDACTION_PROFILE", "strict")
+    monkeypatch.setenv("LUMYN_REDACTION_REMOVE", '["/action/intent"]')
+    request = refund(favourite_colour="mauve", chargeback_risk=0.5)
+    request["subject"]["ip"] = "192.0.2.1"
+    decide(lumyn, workspace, request)
+    out = lumyn("explain", "@last").out
+    for pointer in ("/action/intent", "/evidence/favourite_colour", "/subject/ip"):
+        assert f"not stored  {pointer}\n" in out
+    assert "mauve" not in out
+    assert "with chargeback_risk less than 0.35 this would have been TRUST" in out
+    assert "came out the same" in out
+
+
+def test_an_id_from_standard_input(lumyn: Lumyn, workspace: Path) -> None:
+    decision = decide(lumyn, workspace, refund())
+    assert decision == lumyn("explain", "-", "--json", stdin=f"{decision}\n".encode()).data["decision_id"]
+
+
 def test_memory_with_what_is_shared(lumyn: Lumyn, workspace: Path) -> None:
     first = decide(lumyn, workspace, refund())
     lumyn("label", first, "--failure", "--note", "refunded twice")

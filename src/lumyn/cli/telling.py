@@ -36,7 +36,7 @@ def _print_row(console: Console, row: Row, width: int) -> None:
         hang = 2 * _INDENT
     parts: list[Part] = [(row.label.ljust(width), "dim"), " "] if row.label else []
     if row.verdict is None:
-        parts.append(row.text)
+        parts.append((row.text, "bold" if row.strong else ""))
     elif row.ends:
         parts += [row.text, " ", verdict_part(row.verdict)]
     else:

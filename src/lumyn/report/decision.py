@@ -104,6 +104,7 @@ def _rules(explanation: Explanation) -> Iterator[Row]:
             label=rule.rule_id,
             text=f"{_OUTCOMES[traced.truth]:8} {rule.stage}: {rule.verdict}, line {rule.span.line}",
             below=tuple(_why(traced)),
+            strong=traced.truth is not Truth.FALSE,
         )
 
 

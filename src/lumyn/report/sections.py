@@ -22,6 +22,7 @@ class Row:
         verdict: Stands before the text of a rule, after that of a sentence that ends in it.
         ends: Whether the text ends in the verdict.
         below: Further lines that belong to it.
+        strong: Whether it stands out among its neighbours.
     """
 
     label: str
@@ -29,6 +30,7 @@ class Row:
     verdict: Verdict | None = None
     ends: bool = False
     below: tuple[str, ...] = ()
+    strong: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
