@@ -72,6 +72,14 @@ def test_the_nearest_miss(lumyn: Lumyn, workspace: Path, request_: dict[str, Any
     assert words in shown or f"{both[-1]} and {both[0]} this" in shown
 
 
+def test_where_nothing_helps_it_says_so(lumyn: Lumyn, workspace: Path) -> None:
+    """Three things at once would be needed here."""
+    decide(lumyn, workspace, refund(chargeback_risk=0.9, payment_instrument_risk="high", order_id=7, ticket_id=True))
+    out = lumyn("explain", "@last").out
+    assert "nothing that was tried, one value or two together, would have loosened this verdict" in out
+    assert "would have been" not in out
+
+
 def test_the_nearest_miss_is_true(lumyn: Lumyn, workspace: Path) -> None:
     """Sent with the value that is named, the request gets the verdict that is named."""
     request = amount("30.00", "EUR", fx_rate_to_usd=1.08)

@@ -24,8 +24,11 @@ from lumyn.policy.scalars import EXACT, decimal_text
 
 __all__ = ["Alternative", "Change", "Situation", "alternatives"]
 
-_TRIED: Final = 4_000
+_TRIED: Final = 1_000
 """How many pairs of changes are decided at most."""
+
+_PAIRED: Final = 12
+"""How many options of one thing are paired with those of another."""
 
 _FEW_WORDS: Final = 4
 
@@ -97,7 +100,8 @@ def alternatives(situation: Situation) -> tuple[Alternative, ...]:
     """
     Return what would have changed the verdict, nearest first.
 
-    One change at a time; pairs of changes only where no single one would have loosened the verdict. Looser verdicts
+    One change at a time; pairs of changes only where no single one would have loosened the verdict, and then only of
+    the values nearest to those that were. Looser verdicts
     come before stricter ones. For each thing that could have been different, the nearest values for each verdict.
     """
     bench = _Bench(situation)
@@ -173,11 +177,13 @@ def _single(bench: _Bench, place: int) -> Iterator[Alternative]:
 
 def _pairs(bench: _Bench) -> Iterator[Alternative]:
     """Yield the nearest two changes that loosen the verdict together, each as widely as it is true."""
+    near = [_nearest_options(lever) for lever in bench.levers]
     choices = [
-        (option.distance + also.distance, ((one, first), (other, second)))
-        for one, other in combinations(range(len(bench.levers)), 2)
-        for first, option in enumerate(bench.levers[one].options)
-        for second, also in enumerate(bench.levers[other].options)
+        (bench.levers[one].options[first].distance + bench.levers[other].options[second].distance, place)
+        for one, other in combinations(range(len(near)), 2)
+        for first in near[one]
+        for second in near[other]
+        for place in [((one, first), (other, second))]
     ]
     for _, choice in sorted(choices)[:_TRIED]:
         verdict = bench.verdict_of(choice)
@@ -187,6 +193,11 @@ def _pairs(bench: _Bench) -> Iterator[Alternative]:
             seconds = _run(bench, other, second, [((one, at),) for at in firsts], verdict)
             yield _alternative(bench, [(one, firsts), (other, seconds)])
             return
+
+
+def _nearest_options(lever: Lever) -> list[int]:
+    """Return the places of the few options of a lever that are nearest, so that pairs of them stay few."""
+    return sorted(range(len(lever.options)), key=lambda at: lever.options[at].distance)[:_PAIRED]
 
 
 def _run(bench: _Bench, place: int, at: int, beside: Sequence[_Choice], verdict: Verdict) -> list[int]:

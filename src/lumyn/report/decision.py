@@ -88,7 +88,7 @@ def _alternatives(explanation: Explanation) -> Iterator[Row]:
     verdict = explanation.record.verdict
     found = explanation.alternatives
     if verdict is not Verdict.TRUST and not any(each.verdict.strictness < verdict.strictness for each in found):
-        yield Row(label="", text="no one or two other values would have loosened this verdict")
+        yield Row(label="", text="nothing that was tried, one value or two together, would have loosened this verdict")
     for each in found[:_SHOWN_ALTERNATIVES]:
         yield Row(label="", text=f"{each.words} this would have been", verdict=each.verdict, ends=True)
     if len(found) > _SHOWN_ALTERNATIVES:

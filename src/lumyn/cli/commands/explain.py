@@ -38,6 +38,7 @@ def explain(
     JSON (`lumyn.cli.explain.v0`): `decision_id`, `created_at`, `verdict`, `reason_codes`, `policy`, `deciding`,
     `rules`, `alternatives`, `not_searched`, `evidence`, `memory`, `queries`, `obligations`, `digests`, `replay`.
     """
+    from lumyn.cli.progress import progress_bar
     from lumyn.core.explain import explain_decision
     from lumyn.report.decision_json import explanation_document
     from lumyn.report.decision_markdown import markdown as as_markdown
@@ -45,7 +46,7 @@ def explain(
     if json and markdown:
         raise typer.BadParameter("give one of --json and --markdown")
     store, config = open_reading(context.obj)
-    with closing(store):
+    with closing(store), progress_bar("explaining"):
         explanation = explain_decision(store, resolve_stored(store, decision))
     place = _policy_place(config.policy.path, explanation)
     if json:
