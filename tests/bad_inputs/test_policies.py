@@ -199,10 +199,9 @@ def test_without_its_policy_nothing_starts(lumyn: Callable[..., tuple[int, str]]
         Gate.open(policy=workspace / "gone.yml", store=workspace / ".lumyn" / "lumyn.db")
     assert ["PATH_NOT_FOUND"] == [problem.code for problem in caught.value.problems]
     (workspace / "lumyn.toml").write_text('[policy]\npath = "gone.yml"\n', encoding="utf-8")
-    for arguments in (("decide", "-"), ("show",)):
-        code, output = lumyn(*arguments, stdin=b"{}")
-        assert ExitCode.INVALID == code
-        assert "PATH_NOT_FOUND" in output
+    code, output = lumyn("decide", "-", stdin=b"{}")
+    assert ExitCode.INVALID == code
+    assert "PATH_NOT_FOUND" in output
 
 
 @case("pol-059", "pol-060")

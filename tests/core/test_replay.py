@@ -27,9 +27,10 @@ from lumyn import (
 )
 from lumyn._resources import schema
 from lumyn.core.records import DecisionRecord, record_from_json
-from lumyn.core.replay import SCORE, replay_record
+from lumyn.core.replay import SCORE, replay_record, reread
 from lumyn.core.verify import verify
 from lumyn.digest import canonical_text, freeze
+from lumyn.engine.compiled import compile_policy
 from lumyn.engine.similarity import MemorySnapshot
 from lumyn.policy.loader import parse_policy
 from lumyn.policy.operators import SUBJECTS
@@ -335,8 +336,13 @@ def test_what_was_taken_out_later_is_unknown_to_the_policy_that_decided_too(poli
         del document["request"]["subject"]["roles"]
         document["request"]["context"]["redaction"] = {"profile": "off", "fields_removed": ["/subject/roles"]}
 
-    replay = replay_record(edited(record, edit), deciding=reader)
+    holed = edited(record, edit)
+    replay = replay_record(holed, deciding=reader)
     assert (ReplayStatus.VERDICT_ONLY, ("/subject/roles",)) == (replay.status, replay.unknown)
+    # What explanations and the comparison after a label read is held to the same.
+    plan = compile_policy(reader).plan("support.refund")
+    assert () == reread(record, plan).unknown
+    assert ("/subject/roles",) == reread(holed, plan).unknown
 
 
 # ---------------------------------------------------------------------------------------------------------------------

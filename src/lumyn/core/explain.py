@@ -11,15 +11,14 @@ from typing import Final
 
 from lumyn.core.alternatives import Alternative, Situation, alternatives
 from lumyn.core.deciding import DecidingRule, deciding_rules
-from lumyn.core.known import Known, StoredFacts, known_request, removed_from
+from lumyn.core.known import Known, removed_from
 from lumyn.core.records import NO_SNAPSHOT, DecisionRecord, record_from_json
-from lumyn.core.replay import Replay, memory_seen, policy_kept, replay_record
-from lumyn.core.requests import parsed_from_stored
+from lumyn.core.replay import Replay, memory_seen, policy_kept, replay_record, reread
 from lumyn.engine.evaluator import compile_policy, trace
 from lumyn.engine.resemblance import Resemblance, resemblance
 from lumyn.engine.similarity import MemorySnapshot
 from lumyn.engine.trace import Trace
-from lumyn.model import JsonObject, Match, MemoryItem
+from lumyn.model import Match, MemoryItem
 from lumyn.policy.spec import Policy
 from lumyn.store.base import Event, Store
 
@@ -95,7 +94,7 @@ def explain_decision(store: Store, decision_id: str) -> Explanation:
     kept = policy_kept(store, record.policy.policy_hash)
     policy, policy_problem = (None, kept) if isinstance(kept, str) else (kept, "")
     memory = memory_seen(store, row.tenant_id, row.action_type, record.memory_snapshot)
-    known = None if policy is None else _known(record, document, policy)
+    known = None if policy is None else reread(record, compile_policy(policy).plan(row.action_type))
     traced = None
     if policy is not None and known is not None and not known.unknown and record.memory_snapshot != NO_SNAPSHOT:
         traced = trace(policy, known.request, similarity=record.failure_similarity)
@@ -116,13 +115,6 @@ def explain_decision(store: Store, decision_id: str) -> Explanation:
         unknown=() if known is None else known.unknown,
         replay=replay_record(record, deciding=policy, memory=memory),
     )
-
-
-def _known(record: DecisionRecord, document: JsonObject, policy: Policy) -> Known:
-    """Return the request as the policy that decided can read it again, completed from the facts of the record."""
-    parsed = parsed_from_stored(document, digest=record.request_digest)
-    removed = removed_from(document)
-    return known_request(parsed.request, policy, facts=StoredFacts.of(document), removed=removed, own=True)
 
 
 def _count(record: DecisionRecord) -> int | None:

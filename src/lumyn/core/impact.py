@@ -12,9 +12,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from lumyn.core.judge import judge
-from lumyn.core.known import StoredFacts, known_request, removed_from
 from lumyn.core.records import DecisionRecord, record_from_json
-from lumyn.core.requests import parsed_from_stored
+from lumyn.core.replay import reread
 from lumyn.engine.evaluator import ActionPlan, compile_policy
 from lumyn.engine.similarity import MemorySnapshot
 from lumyn.model import DecisionRequest, Label, MemoryItem, Verdict
@@ -141,10 +140,5 @@ def _recent(gate: Gate, item: MemoryItem, until: float) -> Iterator[DecisionReco
 
 def _request(record: DecisionRecord, plan: ActionPlan) -> DecisionRequest | None:
     """Return the request of a record as far as the policy reads it; None when part of that is not known any more."""
-    document = record.to_dict()
-    parsed = parsed_from_stored(document, digest=record.request_digest)
-    policy = plan.policy
-    own = policy.policy_hash == record.policy.policy_hash
-    facts = StoredFacts.of(document)
-    known = known_request(parsed.request, policy, facts=facts, removed=removed_from(document), own=own)
+    known = reread(record, plan)
     return None if known.unknown else known.request

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from lumyn.core.judge import Judgement, judge, judge_by_score
-from lumyn.core.known import StoredFacts, known_request, removed_from
+from lumyn.core.known import Known, StoredFacts, known_request, removed_from
 from lumyn.core.record_text import derived_text, inputs_digest_of, outcome_text, projection_text
 from lumyn.core.records import NO_SNAPSHOT, DecisionRecord, PolicyRef, record_from_json, write_record
 from lumyn.core.requests import ParsedRequest, parsed_from_stored
@@ -37,6 +37,7 @@ __all__ = [
     "policy_kept",
     "replay_decision",
     "replay_record",
+    "reread",
     "stored_policy",
 ]
 
@@ -159,14 +160,7 @@ def replay_record(
     own = policy.policy_hash == stored.policy.policy_hash
     facts = StoredFacts.of(document)
     plan = compile_policy(policy).plan(parsed.request.action_type)
-    known = known_request(
-        parsed.request,
-        policy,
-        facts=facts,
-        removed=removed_from(document),
-        own=own and _is_as_kept(stored, parsed, plan),
-        deciding=deciding,
-    )
+    known = _reread(stored, document, parsed, plan, deciding=deciding)
     if known.unknown:
         return _unknown(stored, known.unknown, "what the policy reads was removed")
     memory = memory or MemorySnapshot()
@@ -264,6 +258,31 @@ def _record(
         memory_snapshot=judgement.memory_snapshot,
         decision_id=stored.decision_id,
         created_at=stored.created_at,
+    )
+
+
+def reread(stored: DecisionRecord, plan: ActionPlan) -> Known:
+    """
+    Return the request of a record as the plan's policy can read it again, completed from the facts of the record.
+
+    Raises:
+        StoreIntegrityError: The record holds no request that can be read.
+    """
+    document = stored.to_dict()
+    return _reread(stored, document, parsed_from_stored(document, digest=stored.request_digest), plan, deciding=None)
+
+
+def _reread(
+    stored: DecisionRecord, document: JsonObject, parsed: ParsedRequest, plan: ActionPlan, *, deciding: Policy | None
+) -> Known:
+    own = plan.policy.policy_hash == stored.policy.policy_hash
+    return known_request(
+        parsed.request,
+        plan.policy,
+        facts=StoredFacts.of(document),
+        removed=removed_from(document),
+        own=own and _is_as_kept(stored, parsed, plan),
+        deciding=deciding,
     )
 
 
