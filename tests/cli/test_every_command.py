@@ -33,6 +33,7 @@ LINES: dict[str, list[str]] = {
     "policy validate": ["policies/support.yml"],
     "policy show": ["policies/support.yml"],
     "policy fmt": ["policies/support.yml", "--check"],
+    "policy diff": ["policies/support.yml", "policies/support.yml"],
     "vectors run": ["vectors"],
     "vectors add": ["@last"],
     "vectors show": ["vectors/support.yml::small_refund"],

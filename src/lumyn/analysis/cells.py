@@ -6,6 +6,7 @@ Reads values with the engine's own functions, so a cell means what the engine se
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from lumyn.analysis.boxes import BUDGET, Corner, Search
@@ -27,9 +28,9 @@ from lumyn.analysis.dimension import (
 from lumyn.analysis.money_block import MoneyBlock
 from lumyn.engine.normalize import read_evidence, spec_for
 from lumyn.policy.operators import EVIDENCE_PREFIX
-from lumyn.policy.spec import FX_RATE_KEY, Condition, Policy
+from lumyn.policy.spec import FX_RATE_KEY, Condition, EvidenceSpec, Policy
 
-__all__ = ["MISSING", "MONEY", "Point", "Space", "SpaceTooLargeError"]
+__all__ = ["MISSING", "MONEY", "Point", "Space", "SpaceTooLargeError", "reads_alike"]
 
 Point: TypeAlias = "Mapping[str, Raw]"
 """One value for each dimension, by name."""
@@ -83,7 +84,7 @@ class Space:
     def reading(self, policy: Policy, *, add: bool = False) -> int:
         """Return the number of the way a policy reads values: its declarations."""
         for place, known in enumerate(self._policies):
-            if known is policy or (known.evidence == policy.evidence and known.fx_bounds == policy.fx_bounds):
+            if known is policy or reads_alike(known, policy):
                 return place
         if not add:
             raise ValueError("a space answers for the policies it was made for")
@@ -223,3 +224,14 @@ class Space:
         return {
             dimension.name: dimension.values[lowest(chosen[place])] for place, dimension in enumerate(self.dimensions)
         }
+
+
+def reads_alike(one: Policy, other: Policy) -> bool:
+    """Return whether two policies make the same of every value; where they declare it does not matter."""
+    if one.evidence is other.evidence and one.fx_bounds is other.fx_bounds:
+        return True
+    return one.fx_bounds == other.fx_bounds and _declared(one) == _declared(other)
+
+
+def _declared(policy: Policy) -> Mapping[str, EvidenceSpec]:
+    return {key: replace(spec, span=None, step=None, declared=True) for key, spec in policy.evidence.items()}

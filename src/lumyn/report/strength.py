@@ -12,10 +12,19 @@ from lumyn.analysis.coverage import CoverageReport, Criterion, Goal
 from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.mutation import MutationReport, Survivor
 from lumyn.analysis.pairs import Difference, Severity
+from lumyn.analysis.witness import Case
 from lumyn.policy.operators import EVIDENCE_PREFIX
 from lumyn.report.run import Table
 
-__all__ = ["SHOWN", "coverage_lines", "coverage_table", "difference_text", "mutation_lines", "mutation_table"]
+__all__ = [
+    "SHOWN",
+    "case_text",
+    "coverage_lines",
+    "coverage_table",
+    "difference_text",
+    "mutation_lines",
+    "mutation_table",
+]
 
 SHOWN: Final = {
     Criterion.FIRED: "rules fired",
@@ -81,7 +90,7 @@ def _survivors(report: MutationReport) -> Iterator[str]:
         edits = " | ".join(survivor.mutant.edit for survivor in survivors[:_MOST_EDITS])
         more = f" | {len(survivors) - _MOST_EDITS} more" if len(survivors) > _MOST_EDITS else ""
         yield f"  {place} -> {edits}{more}"
-        yield f"      {difference_text(survivors[0].difference, survivors[0].mutant)}"
+        yield f"      {difference_text(survivors[0].difference, _facts(survivors[0].mutant))}"
         if survivors[0].unnoticed is not None:
             yield f"      {survivors[0].unnoticed} comes out otherwise and does not say so"
     if len(places) > _MOST_SURVIVORS:
@@ -92,26 +101,14 @@ def _survivors(report: MutationReport) -> Iterator[str]:
         yield "also        " + ", ".join(rest)
 
 
-def difference_text(difference: Difference, mutant: Mutant | None = None) -> str:
+def difference_text(difference: Difference, facts: Sequence[str] = ()) -> str:
     """
     Return a differing request and its two outcomes in a line, such as `support.refund 25.01 USD: ESCALATE -> TRUST`.
 
     Args:
-        mutant: Whose rules say which evidence is worth naming.
+        facts: Attributes worth naming.
     """
-    action, evidence = difference.case.request["action"], difference.case.request["evidence"]
-    said = "a request"
-    if isinstance(action, dict):
-        said = str(action["type"])
-        amount = action.get("amount")
-        if isinstance(amount, dict):
-            said += f" {amount['value']} {amount['currency']}"
-    for name in () if mutant is None else _facts(mutant):
-        if name == "risk.failure_similarity":
-            said += f", failure similarity {difference.case.similarity}"
-        elif isinstance(evidence, dict) and name.startswith(EVIDENCE_PREFIX):
-            key = name.removeprefix(EVIDENCE_PREFIX)
-            said += f", {key} {evidence.get(key, 'missing')}"
+    said = case_text(difference.case, facts)
     before, after = difference.before, difference.after
     if before.verdict is not after.verdict:
         return f"{said}: {before.verdict} -> {after.verdict}"
@@ -120,6 +117,24 @@ def difference_text(difference: Difference, mutant: Mutant | None = None) -> str
     same = sorted(before.reason_codes) == sorted(after.reason_codes)
     moved = "reason codes in another order" if same and before.reason_codes != after.reason_codes else "another record"
     return f"{said}: {before.verdict}, {' '.join([*gone, *come]) or moved}"
+
+
+def case_text(case: Case, facts: Sequence[str] = ()) -> str:
+    """Return a request in a few words: its action, its amount, and some attributes."""
+    action, evidence = case.request["action"], case.request["evidence"]
+    said = "a request"
+    if isinstance(action, dict):
+        said = str(action["type"])
+        amount = action.get("amount")
+        if isinstance(amount, dict):
+            said += f" {amount['value']} {amount['currency']}"
+    for name in facts:
+        if name == "risk.failure_similarity":
+            said += f", failure similarity {case.similarity}"
+        elif isinstance(evidence, dict) and name.startswith(EVIDENCE_PREFIX):
+            key = name.removeprefix(EVIDENCE_PREFIX)
+            said += f", {key} {evidence.get(key, 'missing')}"
+    return said
 
 
 def _facts(mutant: Mutant) -> list[str]:
@@ -161,7 +176,7 @@ def mutation_table(report: MutationReport) -> Table:
             survivor.severity.label,
             survivor.mutant.mutant_id,
             f"{survivor.mutant.place} -> {survivor.mutant.edit}",
-            difference_text(survivor.difference, survivor.mutant),
+            difference_text(survivor.difference, _facts(survivor.mutant)),
         )
         for survivor in report.survivors
     ]

@@ -1,0 +1,122 @@
+"""
+What the analysing commands share: policies named by file or by git revision, and what the vectors at hand decided.
+Must not know what is made of either.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from lumyn.cli.progress import progress_bar
+from lumyn.errors import InvalidPolicyError, InvalidVectorError, NotFoundError, Problem
+
+if TYPE_CHECKING:
+    from lumyn.analysis.observations import Observation
+    from lumyn.policy.spec import Policy
+    from lumyn.vectors.format import Vector
+
+__all__ = ["GIT", "load_vectors", "observed", "policy_at"]
+
+GIT: Final = "git:"
+_PATIENCE_S: Final = 60
+
+
+def policy_at(text: str) -> Policy:
+    """
+    Return the policy in a file, or in a commit: `git:REV:PATH`, the path relative to the working directory.
+
+    Raises:
+        InvalidPolicyError: It cannot be read, or is not valid.
+        NotFoundError: git does not know the revision or the path, or there is no git.
+    """
+    from lumyn.policy.loader import load_policy, parse_policy
+
+    if not text.startswith(GIT):
+        return load_policy(Path(text))
+    revision, colon, path = text.removeprefix(GIT).partition(":")
+    if not revision or not colon or not path or revision.startswith("-"):
+        problem = Problem(code="PATH_NOT_FOUND", message=f"`{text}` is not of the form `git:REV:PATH`")
+        raise InvalidPolicyError([problem])
+    return parse_policy(_show(revision, path, text), file=f"{revision}:{path}")
+
+
+def _show(revision: str, path: str, text: str) -> bytes:
+    place = path if Path(path).is_absolute() else f"./{path}"
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", "show", f"{revision}:{place}"],  # noqa: S607
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=_PATIENCE_S,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        raise NotFoundError(f"`{text}` cannot be read: git did not answer", hint="is git installed?") from None
+    if done.returncode:
+        words = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        reason = words[0].removeprefix("fatal: ") if words else "git failed"
+        raise NotFoundError(f"`{text}` cannot be read: {reason}")
+    return done.stdout
+
+
+def load_vectors(folder: Path, paths: list[str] | None) -> tuple[list[Vector], int]:
+    """
+    Return every vector that can run, and how many files cannot be used.
+
+    Args:
+        paths: Files or folders, all of which must be usable; default every vector below `folder`, and then having
+            none is fine.
+
+    Raises:
+        InvalidVectorError: A file that was named cannot be used.
+    """
+    from lumyn.vectors.discovery import DEFAULT_PATTERNS, discover
+    from lumyn.vectors.loader import load_suite
+
+    patterns = DEFAULT_PATTERNS if not paths else [str(Path(path).absolute()) for path in paths]
+    found: list[Vector] = []
+    unusable = 0
+    try:
+        files = discover(folder, patterns)
+    except InvalidVectorError:
+        if paths:
+            raise
+        return [], 0
+    for file in files:
+        try:
+            suite = load_suite(file, root=folder)
+            if suite.problems:
+                raise InvalidVectorError(suite.problems)
+        except InvalidVectorError:
+            if paths:
+                raise
+            unusable += 1
+            continue
+        found += [vector for vector in suite.vectors if vector.skip is None and vector.xfail is None]
+    return found, unusable
+
+
+def observed(vectors: list[Vector], *policies: Policy) -> list[Observation]:
+    """Return what vectors about policies of the same name decide, each under the first policy under which it passes."""
+    about = [vector for vector in vectors if vector.policy is None or vector.policy.policy_id == policies[0].policy_id]
+    found: list[Observation] = []
+    with progress_bar("running vectors") as progress:
+        for place, vector in enumerate(about):
+            found.extend(_decisions(vector, policies))
+            if progress is not None:
+                progress(place + 1, len(about))
+    return found
+
+
+def _decisions(vector: Vector, policies: tuple[Policy, ...]) -> Iterator[Observation]:
+    from lumyn.analysis.observations import observe
+    from lumyn.vectors.runner import Outcome, run
+
+    for policy in policies:
+        result = run(vector, policy=policy)
+        if result.outcome is Outcome.PASSED:
+            yield from observe([result], policy)
+            return
