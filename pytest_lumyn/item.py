@@ -22,7 +22,7 @@ from lumyn.vectors.drift import Drift, DriftKind
 from lumyn.vectors.format import Expectation, Vector
 from lumyn.vectors.packing import PackedVector
 from lumyn.vectors.runner import NO_HOOKS, Outcome, RunHooks, StepResult, VectorResult, run, settle
-from lumyn.vectors.update import preview
+from lumyn.vectors.update import acceptance
 from pytest_lumyn.failure import TEXT_WIDTH, drift_failure, error_failure
 
 if TYPE_CHECKING:
@@ -187,13 +187,7 @@ class VectorItem(pytest.Item):
         """Return the command that accepts what came out, why there is none, or None where it makes no sense to ask."""
         if result.outcome is not Outcome.FAILED or self.config.getoption("lumyn_policy"):
             return None
-        revision = preview(result)
-        if isinstance(revision, str):
-            return f"by hand: {revision}"
-        step = result.failed_step
-        new = step is not None and any(drift.kind is DriftKind.MISSING for drift in step.drifts)
-        looser = " --lumyn-accept-looser" if revision.looser else ""
-        return f"{self._command()} --lumyn-update={'new' if new else 'failing'}{looser}"
+        return acceptance(result, self._command())
 
     def _command(self) -> str:
         path = Path(os.path.relpath(self.path, self.config.invocation_params.dir)).as_posix()

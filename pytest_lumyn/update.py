@@ -21,11 +21,12 @@ from pytest_lumyn.report import ATTRIBUTE, Reporter
 from pytest_lumyn.settings import Settings, Update
 from pytest_lumyn.xdist import is_worker
 
-__all__ = ["UPDATED", "Updater", "move", "print_files"]
+__all__ = ["UPDATED", "Updater", "move", "print_files", "was_interrupted"]
 
 UPDATED = "updated"
 FAILED = "failed"
 EXAMPLES = 3
+MOST_NAMES = 10
 _UNTOLD = "its worker ended before it could say what to change"
 
 
@@ -47,6 +48,7 @@ class Updater:
         self._refused: dict[str, dict[str, str]] = {}
         self._counts: Counter[str] = Counter()
         self._written: Rewritten | None = None
+        self._reason = _UNTOLD
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -105,6 +107,8 @@ class Updater:
         if proposed is None:
             return
         wanted = [each for each in proposed if each.nodeid in self._expected]
+        if was_interrupted(session):
+            self._reason, wanted = "the run was interrupted", []
         self._written = rewrite([each.accept for each in wanted], root=self._settings.base)
         self._settle(session, wanted, self._written)
 
@@ -119,7 +123,7 @@ class Updater:
             if proposal is not None and key in done:
                 self._counts.update({transition_text(*each) for each in proposal.transitions})
                 continue
-            reason = _UNTOLD if key is None else why.get(key, _UNTOLD)
+            reason = self._reason if key is None else why.get(key, self._reason)
             data = vars(report)[ATTRIBUTE]
             data["update"] = self._refused[node_id] = {**data["update"], "refused": reason}
             data["outcome"] = report.outcome = "failed"
@@ -164,9 +168,15 @@ def move(config: pytest.Config, report: pytest.TestReport, source: str, target: 
         stats.setdefault(target, []).append(report)
 
 
+def was_interrupted(session: pytest.Session) -> bool:
+    """Return whether a run ended before its end: nothing is written then."""
+    return session.exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
+
+
 def print_files(terminalreporter: pytest.TerminalReporter, written: Rewritten) -> None:
     """Say which files changed."""
     count = len(written.files)
     if count:
-        names = ", ".join(printable(name) for name in written.files)
-        terminalreporter.write_line(f"{count} file{'s' if count > 1 else ''} changed: {names}")
+        names = ", ".join(printable(name) for name in written.files[:MOST_NAMES])
+        more = f" and {count - MOST_NAMES} more" if count > MOST_NAMES else ""
+        terminalreporter.write_line(f"{count} file{'s' if count > 1 else ''} changed: {names}{more}")

@@ -335,3 +335,74 @@ def test_a_reason_code_that_was_renamed(repo: Repo) -> None:
     update(repo).assert_outcomes(passed=PASSING - 3, updated=3)
     assert VECTORS.replace("REFUND_SMALL", "REFUND_TINY") == repo.read(FILE)
     repo.run_pytest("--lumyn-vectors").assert_outcomes(passed=PASSING)
+
+
+def test_an_interrupted_run_writes_nothing(repo: Repo) -> None:
+    """What it would have updated fails instead."""
+    tighter(repo)
+    repo.write(
+        "conftest.py",
+        "def pytest_runtest_setup(item):\n    if 'limit' in item.name:\n        raise KeyboardInterrupt\n",
+    )
+    run = update(repo)
+    assert (2, VECTORS) == (run.exit_code, repo.read(FILE))
+    run.match("TRUST -> ESCALATE * (refused, the run was interrupted)")
+
+
+def test_an_error_of_a_hook_while_proving_writes_nothing(repo: Repo) -> None:
+    tighter(repo)
+    repo.write(
+        "conftest.py",
+        "runs = []\ndef pytest_lumyn_request(item, request):\n    runs.append(item)\n"
+        "    if len(runs) > 6:\n        raise OSError('no such table')\n",
+    )
+    run = update(repo, own_process=True)
+    assert 0 != run.exit_code
+    assert VECTORS == repo.read(FILE)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-p", "no:terminal"],
+        ["-p", "no:cacheprovider"],
+        ["-v"],
+        ["-q"],
+        ["--strict-markers", "--strict-config"],
+        ["--assert=plain"],
+        ["--capture=no"],
+        ["--junitxml=report.xml"],
+    ],
+)
+def test_with_other_options_of_pytest(repo: Repo, arguments: list[str]) -> None:
+    tighter(repo)
+    run = update(repo, "failing", *arguments, own_process=True)
+    assert 0 == run.exit_code, run.text
+    assert ESCALATED in repo.read(FILE)
+    if arguments == ["-v"]:
+        run.match(f"{FILE}::small UPDATED*")
+
+
+def test_lf_chooses_what_failed_before(repo: Repo) -> None:
+    tighter(repo)
+    repo.run_pytest("--lumyn-vectors", "-k", "small").assert_outcomes(failed=1, deselected=PASSING - 1)
+    update(repo, "failing", "--lf").assert_outcomes(updated=1)
+    assert 1 == len(lines_changed(VECTORS, repo.read(FILE)))
+
+
+def test_a_fault_and_a_policy_in_between(repo: Repo) -> None:
+    """Steps other than decisions stay as they are."""
+    repo.write("policies/next.yml", repo.read(POLICY_FILE).replace("trust_up_to_usd: 25", "trust_up_to_usd: 1"))
+    steps = (
+        "      - policy: policies/next.yml  # stricter\n"
+        "      - decide: {request: {$use: refund}}\n"
+        "        expect: {verdict: TRUST}\n"
+        "      - fault: {storage: unavailable}\n"
+        "      - decide: {request: {$use: refund}}\n"
+        "        expect: {verdict: TRUST}\n"
+    )
+    repo.write(FILE, VECTORS + steps)
+    update(repo, "failing", "-k", "compounding").assert_outcomes(updated=1, deselected=PASSING - 1)
+    expected = steps.replace("{verdict: TRUST}", "{verdict: ESCALATE, reason_codes: [REFUND_LIKE_A_FAILURE]}", 1)
+    expected = expected.replace("{verdict: TRUST}", "{verdict: ABSTAIN, reason_codes: [STORAGE_UNAVAILABLE]}", 1)
+    assert VECTORS + expected == repo.read(FILE)

@@ -17,6 +17,7 @@ from lumyn.documents.writing import same
 from lumyn.errors import InvalidVectorError, LumynError
 from lumyn.model import JsonObject, JsonValue
 from lumyn.vectors.changes import Change, ChangeRefusedError, Proposal, changed, text_digest
+from lumyn.vectors.drift import DriftKind
 from lumyn.vectors.expect import equal
 from lumyn.vectors.expectations import EXACT
 from lumyn.vectors.format import DecideStep, Step, Suite, Vector, VectorPath
@@ -25,7 +26,7 @@ from lumyn.vectors.revising import Revision, RevisionRefusedError, revise
 from lumyn.vectors.runner import Outcome, StepResult, VectorResult, run
 from lumyn.vectors.sources import LIMITS
 
-__all__ = ["Rerun", "preview", "propose", "propose_xfail"]
+__all__ = ["Rerun", "acceptance", "preview", "propose", "propose_xfail"]
 
 Rerun: TypeAlias = "Callable[[Vector], VectorResult]"
 """Runs a vector as it was run when it drifted, with whatever took part in that."""
@@ -44,6 +45,17 @@ def preview(result: VectorResult) -> Revision | str:
         return revise(step)
     except RevisionRefusedError as error:
         return str(error)
+
+
+def acceptance(result: VectorResult, command: str) -> str:
+    """Return how to accept what came out of a failed vector: `command`, which runs it, with options, or why not."""
+    revision = preview(result)
+    if isinstance(revision, str):
+        return f"by hand: {revision}"
+    step = result.failed_step
+    new = step is not None and any(drift.kind is DriftKind.MISSING for drift in step.drifts)
+    looser = " --lumyn-accept-looser" if revision.looser else ""
+    return f"{command} --lumyn-update={'new' if new else 'failing'}{looser}"
 
 
 def propose(

@@ -106,7 +106,7 @@ def run(
         }
         console.json("vectors_run", data)
     else:
-        _print(console, results, broken, counts)
+        _print(console, results, broken, counts, named=override is None)
     if broken or counts["invalid"]:
         return ExitCode.INVALID
     return ExitCode.FAILED if counts["failed"] else ExitCode.OK
@@ -162,9 +162,16 @@ def _results(suite: Suite) -> Iterator[_Result]:
 
 
 def _print(
-    console: Console, results: Sequence[_Result], broken: Sequence[InvalidVectorError], counts: Counter[str]
+    console: Console,
+    results: Sequence[_Result],
+    broken: Sequence[InvalidVectorError],
+    counts: Counter[str],
+    *,
+    named: bool,
 ) -> None:
+    """Print what is wrong, and the counts; `named`: each vector ran against the policy it names."""
     from lumyn.report.text import render
+    from lumyn.vectors.update import acceptance
 
     for error in broken:
         for problem in error.problems:
@@ -173,7 +180,9 @@ def _print(
         if result.outcome in _BAD:
             if result.reason:
                 console.line(f"{result.of.vector.node_id}: {result.reason}", hang=2)
-            lines = render(result.of, width=console.width or _UNFOLDED)
+            command = f'pytest "{result.of.vector.node_id}" --lumyn-vectors'
+            accept = acceptance(result.of, command) if named else None
+            lines = render(result.of, width=console.width or _UNFOLDED, accept=accept)
             console.laid_out([[(piece.text, _STYLES.get(piece.style.value, "")) for piece in line] for line in lines])
             console.line("")
     told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in _ORDER if counts[outcome])
