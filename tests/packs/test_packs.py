@@ -28,6 +28,8 @@ from lumyn.store import open_store
 from lumyn.store.journal import checkpoint, inclusion_when_written, read_journal
 from lumyn.vectors.runner import Outcome
 
+DATA = Path(__file__).resolve().parents[1] / "data"
+
 
 def refusal(data: bytes) -> InvalidPackError:
     """Return the error with which a pack is refused, by reading it or by deciding it again."""
@@ -179,6 +181,16 @@ def test_a_broken_store_makes_no_pack(tmp_path: Path, policy: Policy) -> None:
     for record in (first, second):
         with pytest.raises(StoreIntegrityError):
             pack_decision(open_store(str(store)), record.decision_id)
+
+
+def test_a_pack_of_earlier_is_read_for_ever() -> None:
+    """Made with Python 3.13 when the format was new. Nothing in a pack may be written otherwise within `pack.v0`."""
+    found = replay_pack(read_pack((DATA / "packs" / "pack.v0.zip").read_bytes()))
+    assert (True, ReplayStatus.FULL, Verdict.ESCALATE) == (
+        found.matches,
+        found.replay.status,
+        found.pack.record.verdict,
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
