@@ -31,6 +31,8 @@ LINES: dict[str, list[str]] = {
     "vectors_run": ["vectors", "run"],
     "vectors_add": ["vectors", "add", "@last"],
     "vectors_show": ["vectors", "show"],
+    "policy_fmt": ["policy", "fmt", "--check", "policies/support.yml"],
+    "vectors_fmt": ["vectors", "fmt", "--check"],
     "doctor": ["doctor"],
     "error": ["show", "nothing-of-this-name"],
 }

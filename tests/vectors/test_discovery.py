@@ -173,3 +173,10 @@ def test_a_folder_that_cannot_be_read(tree: Path) -> None:
 def test_names(name: str, vector: bool, support: bool) -> None:
     """Suffix and first character decide."""
     assert (vector, support) == (is_vector_name(name), is_support(name))
+
+
+def test_a_path_with_a_nul_is_refused(tmp_path: Path) -> None:
+    """Which a configuration file can hold; no file system can."""
+    with pytest.raises(InvalidVectorError) as caught:
+        discover(tmp_path, ["a\0b"])
+    assert ["PATH_INVALID"] == [problem.code for problem in caught.value.problems]

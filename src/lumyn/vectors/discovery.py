@@ -92,6 +92,8 @@ def _outside(name: str) -> _RefusedError:
 
 
 def _matches(base: Path, pattern: str) -> Iterator[Path]:
+    if "\0" in pattern:
+        raise _RefusedError(Problem(code="PATH_INVALID", message="a path of vectors holds a NUL character"))
     relative = _relative(base, pattern)
     magic = _MAGIC.search(relative)
     if magic is None:

@@ -15,6 +15,7 @@ from lumyn.cli.console import Console, counted_noun
 from lumyn.cli.exit_codes import ExitCode
 from lumyn.cli.options import JsonFlag
 from lumyn.cli.workspace import find_config
+from lumyn.errors import InvalidVectorError, Problem
 
 if TYPE_CHECKING:
     from lumyn.documents import Document
@@ -81,9 +82,13 @@ def _found(root: Path, paths: list[str] | None) -> list[Path]:
     from lumyn.vectors.discovery import DEFAULT_PATTERNS, discover
 
     named = [Path(path).absolute() for path in paths or ()]
-    files = [path for path in named if path.is_file()]
-    patterns = [str(path) for path in named if not path.is_file()] if named else list(DEFAULT_PATTERNS)
-    found = discover(root, patterns) if patterns else []
+    try:
+        files = [path for path in named if path.is_file()]
+        patterns = [str(path) for path in named if path not in files] if named else list(DEFAULT_PATTERNS)
+        found = discover(root, patterns) if patterns else []
+    except OSError as error:  # such as a name too long for the file system
+        message = f"cannot search for vectors: {(error.strerror or 'i/o error').lower()}"
+        raise InvalidVectorError([Problem(code="PATH_NOT_READABLE", message=message)]) from None
     return sorted({*files, *found, *(each for path in found for each in _defaults(path, root))})
 
 
