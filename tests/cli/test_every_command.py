@@ -45,6 +45,9 @@ LINES: dict[str, list[str]] = {
 OUTSIDE = {"init", "demo"}
 """What works without a workspace."""
 
+SILENT = {"policy fmt"}
+"""What has nothing to say when all is well, so that no reader can be missing."""
+
 GARBAGE = {
     "empty": b"",
     "binary": bytes(range(256)),
@@ -155,7 +158,8 @@ def test_a_malformed_file(lumyn: Lumyn, used: Path, name: str) -> None:
 def test_a_file_that_is_none(lumyn: Lumyn, used: Path, name: str) -> None:
     for path in ("missing.json", "\x1b[2J", "a\0b", "x" * 5_000, "/dev/null", "", "/"):
         result = lumyn(*typed(name, **{"/": path, ".json": path}))
-        assert_refused(result, 1, 2, 3, 4, 5)
+        if path or name != "vectors fmt":  # whose paths may be folders, and nothing at all is the one it is in
+            assert_refused(result, 1, 2, 3, 4, 5)
 
 
 @pytest.mark.parametrize("name", [name for name in PRESENT if name not in OUTSIDE])
@@ -185,9 +189,8 @@ def test_a_store_that_is_garbage(lumyn: Lumyn, used: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PRESENT)
-def test_a_reader_that_stops(lumyn: Lumyn, used: Path, name: str) -> None:
+def test_a_reader_that_stops(used: Path, name: str) -> None:
     """Its exit code is not 0, so a pipeline that looks at it goes no further; and nothing is said."""
-    says_something = bool(lumyn(*typed(name)).out)
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -197,7 +200,7 @@ def test_a_reader_that_stops(lumyn: Lumyn, used: Path, name: str) -> None:
     finally:
         os.close(writer)
     assert b"" == done.stderr
-    assert says_something == (0 != done.returncode)
+    assert (name in SILENT) == (0 == done.returncode)
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder nobody can write to")
