@@ -164,3 +164,12 @@ def test_an_error_line_is_cropped_and_safe() -> None:
     assert len(line) < 600
     first, second = error_lines(LumynError("a\x1b[2J\nb\u202e"))
     assert ("error: a\\x1b[2J [LUMYN_ERROR]", "  b\\u{202e}") == (first, second)
+
+
+def test_a_terminal_that_does_not_know_its_size_has_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fresh pseudo-terminal says 0."""
+    pty = pytest.importorskip("pty")
+    monkeypatch.delenv("COLUMNS", raising=False)
+    ours, theirs = pty.openpty()
+    with open(theirs, "w", encoding="utf-8") as stream, open(ours, "rb"):
+        assert 80 == Console(stream).width

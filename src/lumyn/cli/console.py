@@ -252,7 +252,8 @@ def _width(stream: TextIO | None, *, is_terminal: bool) -> int | None:
     if not is_terminal or stream is None:
         return None
     try:
-        return max(20, os.get_terminal_size(stream.fileno()).columns)
+        # A terminal that does not know its size says 0.
+        return max(20, os.get_terminal_size(stream.fileno()).columns or 80)
     except (OSError, ValueError):
         return 80
 
