@@ -11,7 +11,7 @@ from vector_suites import Root
 
 from lumyn.vectors import Outcome, load_suite, run
 from lumyn.vectors.changes import Change, Proposal, text_digest
-from lumyn.vectors.rewrite import Rewritten, rewrite
+from lumyn.vectors.rewrite import FileRefusedError, Rewritten, read_document, replace_text, rewrite
 from lumyn.vectors.update import propose, propose_xfail
 
 NAME = "vectors/a.yaml"
@@ -47,6 +47,15 @@ def test_a_file_that_changed_meanwhile_is_left(file: Path, tmp_path: Path) -> No
     file.write_text(TEXT + "# edited\n")
     assert ["its file changed meanwhile: run again"] == reasons(rewrite([proposal("/a", 3)], root=tmp_path))
     assert TEXT + "# edited\n" == file.read_text()
+
+
+def test_it_is_looked_at_again_at_the_last_moment(file: Path, tmp_path: Path) -> None:
+    """Between reading a file and replacing it, another process may have been faster."""
+    document = read_document(file, NAME, tmp_path)
+    file.write_text("a: 7\n")
+    with pytest.raises(FileRefusedError, match="changed meanwhile"):
+        replace_text(file, document, "a: 3\n", root=tmp_path)
+    assert "a: 7\n" == file.read_text()
 
 
 def test_two_that_disagree_about_a_place_are_both_refused(file: Path, tmp_path: Path) -> None:
@@ -158,3 +167,11 @@ def test_an_expected_failure_can_be_written(suite_root: Root) -> None:
     assert vector.xfail is not None
     assert "INC-7: later" == vector.xfail.reason
     assert Outcome.FAILED is run(vector).outcome
+
+
+def test_what_every_other_run_would_refuse_to_read_is_refused(suite_root: Root) -> None:
+    """It would pass, and name a rule that does not exist."""
+    expect = "{ verdict: ABSTAIN, reason_codes: [ACME_RISKY], matched_rules: { excludes: [R999] } }"
+    made = proposed(suite_root, f"- name: one\n  {SMALL}\n  expect: {expect}\n", accept_looser=True)
+    assert "no rule is called `R999`" in made.refused
+    assert () == made.changes

@@ -120,8 +120,8 @@ class _Editor:
             return before + text[node.start : node.end]
         written = self.value(node, old, new)
         if node.start == node.end:  # nothing was written for null
-            named = entry.key is not None and ":" not in text[entry.key.end : node.start]
-            return before.rstrip(" ") + (": " if named else " ") + written
+            mark = entry.start + 1 if entry.key is None else text.find(":", entry.key.end, node.start) + 1
+            return f"{text[entry.start : mark]} {written}{text[mark : node.start]}" if mark else f"{before}: {written}"
         block = node.entries is not None and not node.flow
         if block and (not isinstance(new, list | dict) or not new or type(old) is not type(new)):
             if "#" in text[node.start : node.end] or "#" in before:
@@ -167,7 +167,8 @@ class _Editor:
             elif place is not None and 0 <= previous == place - 1:
                 out += gaps[previous]
             else:
-                out += "".join(gap for gap in between if "#" in gap) or usual
+                told = [gap for gap in between if "#" in gap]
+                out += "".join([*told[:1], *(gap.lstrip(" \t,") for gap in told[1:])]) or usual
             out += body
             previous = previous if place is None else place
         dropped = "".join(gap for gap in gaps[max(previous, 0) :] if "#" in gap)

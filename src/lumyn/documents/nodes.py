@@ -148,6 +148,11 @@ class _Yaml:
         start = node.start if key is None else key.start
         if key is None and not parent.flow:
             start = self._dash(parent, node)
+        if node.entries is None and node.start == node.end:
+            # The library puts a null that is not written behind the comments that follow; it belongs to its mark.
+            mark = start if key is None else self.text.find(":", key.end, node.start)
+            if mark >= 0 and not (key is None and parent.flow):
+                node.start = node.end = mark + 1
         if parent.entries is not None:
             parent.entries.append(Entry(start, key, node))
 
