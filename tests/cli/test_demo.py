@@ -97,6 +97,17 @@ def test_after_init_the_demo_is_out_of_the_way(lumyn: Lumyn, tmp_path: Path) -> 
     assert 0 == lumyn("decide", write(tmp_path / "r.json", refund())).code
 
 
+def test_after_init_an_id_the_demo_printed_is_still_found(lumyn: Lumyn) -> None:
+    """Who runs the commands in another order is told where the demo's decisions are."""
+    decision_id = lumyn("demo", "--json").data["decisions"][0]["record"]["decision_id"]
+    lumyn("init")
+    missed = lumyn("explain", decision_id)
+    assert 5 == missed.code
+    command = f"lumyn --config {Path('.lumyn/demo/lumyn.toml')} show"
+    assert f"`{command}`" in missed.err
+    assert decision_id in lumyn(*shlex.split(command)[1:]).out
+
+
 def test_the_users_settings_do_not_reach_it(lumyn: Lumyn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LUMYN_STORE_URL", f"sqlite:///{tmp_path}/production.db")
     monkeypatch.setenv("LUMYN_POLICY_MODE", "advisory")

@@ -196,4 +196,6 @@ def _meant(text: str, starting: Callable[[str], list[str]], noun: str = "decisio
         shown = ", ".join(found[:_SHOWN_CANDIDATES]) + (", ..." if len(found) > _SHOWN_CANDIDATES else "")
         raise NotFoundError(f"`{text}` is the beginning of several ids: {shown}", hint="give more of it")
     hint = "`lumyn show` lists recent decisions" if len(wanted) <= _ULID_CHARS else "an id has 26 characters"
+    if DEMO_CONFIG.is_file():
+        hint += f"; `lumyn --config {DEMO_CONFIG} show` lists those of the demo"
     raise NotFoundError(f"there is no {noun} `{text[:64]}`", reason_code="DECISION_NOT_FOUND", hint=hint)
