@@ -10,6 +10,7 @@ import pytest
 from lumyn.errors import InvalidPolicyError
 from pytest_lumyn.cache import open_cache
 from pytest_lumyn.collect import Collection, Gatekeeper
+from pytest_lumyn.gates import Gates
 from pytest_lumyn.mass import Curtain, Groups
 from pytest_lumyn.options import wants_strength
 from pytest_lumyn.report import Reporter
@@ -45,6 +46,8 @@ def activate(config: pytest.Config) -> None:
         "window": curtain.window,
         "groups": Groups(reporter, chosen.max_diffs),
     }
+    if chosen.strict or chosen.since is not None:
+        parts["gates"] = Gates(config, chosen, collection)
     if targets and not is_worker(config):
         parts["reports"] = Reports(config, chosen, reporter, collection.tally, targets)
     if chosen.update is not None:

@@ -100,18 +100,23 @@ class Tally:
     Attributes:
         files: Every vector file pytest visited within the paths asked for, as posix paths.
         vectors: Number of vectors in each file that was read; `--lf` leaves whole files unread.
+        proposed: How many of them only propose what should come out, where there are any.
         unused: Fixtures of `_defaults` files that no vector uses, as messages; known on complete runs.
     """
 
     def __init__(self) -> None:
         self.files: set[str] = set()
         self.vectors: dict[str, int] = {}
+        self.proposed: dict[str, int] = {}
         self.unused: list[str] = []
         self._shares: list[Shares] = []
 
     def add(self, path: Path, suite: Suite | PackedSuite) -> None:
         """Count the vectors of a file that was read."""
         self.vectors[path.as_posix()] = len(suite.vectors)
+        proposed = sum(vector.proposed for vector in suite.vectors)
+        if proposed:
+            self.proposed[path.as_posix()] = proposed
         self._shares.append(Shares(suite.shared, suite.shared_used))
 
     @property
@@ -126,11 +131,17 @@ class Tally:
         self._shares.clear()
 
     def pack(self) -> dict[str, object]:
-        return {"files": sorted(self.files), "vectors": dict(self.vectors), "unused": list(self.unused)}
+        return {
+            "files": sorted(self.files),
+            "vectors": dict(self.vectors),
+            "proposed": dict(self.proposed),
+            "unused": list(self.unused),
+        }
 
     def unpack(self, content: Mapping[str, Any]) -> None:
         self.files.update(content["files"])
         self.vectors.update(content["vectors"])
+        self.proposed.update(content["proposed"])
         self.unused = list(content["unused"])
 
 
@@ -240,11 +251,16 @@ class Collection:
         name = path.name
         if is_support(name):
             return False
+        return self.is_vector_path(path) or (name.endswith(SUFFIXES) and parent.session.isinitpath(path))
+
+    def is_vector_path(self, path: Path) -> bool:
+        """Whether a file of this name is one of vectors, by the roots and patterns; it need not be there."""
+        name = path.name
+        if is_support(name):
+            return False
         if name.endswith(SUFFIXES) and self._in_roots(str(path)):
             return True
-        if any(matches(path, pattern) for pattern in self.settings.patterns):
-            return True
-        return name.endswith(SUFFIXES) and parent.session.isinitpath(path)
+        return any(matches(path, pattern) for pattern in self.settings.patterns)
 
     def _in_roots(self, path: str) -> bool:
         return path.startswith(self._below) or path in self._roots
@@ -295,9 +311,9 @@ def judge(settings: Settings, tally: Tally) -> str | None:
     dangling = _dangling(settings)
     if dangling:
         return f"lumyn: links to vector files that are not there: {_listed(dangling)}; mend or delete them"
-    count = sum(tally.vectors.values())
+    count = sum(tally.vectors.values()) - sum(tally.proposed.values())
     if tally.complete and count < settings.min_vectors:
-        return f"lumyn: {count} vectors found, at least {settings.min_vectors} are due (ini lumyn_min_vectors)"
+        return f"lumyn: {count} vectors found, at least {settings.min_vectors} are due (lumyn_min_vectors)"
     if tally.unused:
         return "\n".join(["lumyn: shared fixtures that no vector uses", *tally.unused])
     return None

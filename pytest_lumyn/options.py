@@ -69,6 +69,31 @@ def add(parser: pytest.Parser) -> None:
         help="accept a run that finds no vector file",
     )
     group.addoption(
+        "--lumyn-min-vectors",
+        action="store",
+        type=_at_least_zero,
+        dest="lumyn_min_vectors",
+        default=None,
+        metavar="N",
+        help="fewest vectors a complete run may hold (ini: lumyn_min_vectors, default: 1)",
+    )
+    group.addoption(
+        "--lumyn-strict",
+        action="store_true",
+        dest="lumyn_strict",
+        default=False,
+        help="fail a complete run that holds proposed vectors, vectors skipped without a reason, or less than its "
+        "--lumyn-base held (ini: lumyn_strict)",
+    )
+    group.addoption(
+        "--lumyn-base",
+        action="store",
+        dest="lumyn_base",
+        default=None,
+        metavar="git:REV",
+        help="report vectors that were deleted or weakened since a revision (ini: lumyn_base)",
+    )
+    group.addoption(
         "--lumyn-report",
         action="append",
         dest="lumyn_report",
@@ -110,6 +135,8 @@ def add(parser: pytest.Parser) -> None:
         type="args",
     )
     parser.addini("lumyn_policy", "policy to run every vector against, relative to the rootdir", default="")
+    parser.addini("lumyn_strict", "as --lumyn-strict", type="bool", default=False)
+    parser.addini("lumyn_base", "as --lumyn-base", default="")
     parser.addini("lumyn_min_vectors", "fewest vectors a complete run may hold (default: 1)", type="int", default=1)
 
 
@@ -167,7 +194,7 @@ def wanted(config: pytest.Config) -> bool:
         return False
     if config.getoption("lumyn_vectors") or config.getini("lumyn_vectors"):
         return True
-    for name in ("path", "report", "update", "review", "accept_looser", *_STRENGTH):
+    for name in ("path", "report", "update", "review", "accept_looser", "strict", "base", "min_vectors", *_STRENGTH):
         if _given(config, name):
             option = name.replace("_", "-")
             raise pytest.UsageError(f"lumyn: --lumyn-{option} has no effect without --lumyn-vectors")

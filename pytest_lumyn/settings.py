@@ -29,6 +29,10 @@ class Update(StrEnum):
     ALL = "all"
 
 
+GIT = "git:"
+"""How a base begins that is a revision."""
+
+
 @dataclass(frozen=True)
 class Root:
     """
@@ -60,6 +64,8 @@ class Settings:
         explicit: Whether the command line itself, not an ini file, asked for vectors.
         allow_empty: Whether a run without any vector file is accepted.
         min_vectors: Fewest vectors a complete run may hold.
+        strict: Whether what weakens the suite without a word fails a complete run.
+        since: Revision to compare the vectors with, or None.
         max_diffs: How many drifts are printed in full; more are grouped by cause.
         policy: The policy to run every vector against, or None for the one its file names.
         update: Which expectations to rewrite, or None.
@@ -81,6 +87,8 @@ class Settings:
     update: Update | None = None
     accept_looser: bool = False
     review: bool = False
+    strict: bool = False
+    since: str | None = None
 
     @property
     def takes_new(self) -> bool:
@@ -107,6 +115,8 @@ def read_settings(config: pytest.Config) -> Settings:
         explicit="--lumyn-vectors" in config.invocation_params.args,
         allow_empty=bool(config.getoption("lumyn_allow_empty")),
         min_vectors=_min_vectors(config),
+        strict=bool(config.getoption("lumyn_strict") or config.getini("lumyn_strict")),
+        since=_since(config),
         max_diffs=config.getoption("lumyn_max_diffs"),
         policy=policy_override(config),
         update=_update(config),
@@ -167,7 +177,21 @@ def _argument_path(config: pytest.Config, argument: str) -> Path:
     return absolute(argument.partition("::")[0], config.invocation_params.dir)
 
 
+def _since(config: pytest.Config) -> str | None:
+    option = config.getoption("lumyn_base")
+    name = config.getini("lumyn_base") if option is None else option
+    if not name and option is None:
+        return None
+    if not name.startswith(GIT) or not name.removeprefix(GIT):
+        source = "ini lumyn_base" if option is None else "--lumyn-base"
+        raise pytest.UsageError(f"lumyn: {source}: name a revision as in git:origin/main, not {name!r}")
+    return str(name).removeprefix(GIT)
+
+
 def _min_vectors(config: pytest.Config) -> int:
+    option: int | None = config.getoption("lumyn_min_vectors")
+    if option is not None:
+        return option
     try:
         return int(config.getini("lumyn_min_vectors"))
     except (TypeError, ValueError) as error:

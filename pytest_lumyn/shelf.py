@@ -63,6 +63,15 @@ class Shelf:
         """Return a vector to run."""
         return unpack(packed, path=path, policy_of=lambda named: self._policy(named, override))
 
+    def suite(self, path: Path) -> Suite:
+        """
+        Return the suite of a file as it is now, against the policy it names itself.
+
+        Raises:
+            InvalidDocumentError: The file cannot be used.
+        """
+        return load_suite(path, root=self._base, parse=self._parse, revising=True)
+
     def whole(self, path: Path, override: Policy | None, *, digest: str) -> Suite:
         """
         Return the suite of a file that was read already, with all that explains it.

@@ -38,7 +38,7 @@ EXAMPLES = sorted((ROOT / "examples" / "python").glob("*.py"))
 CODE = re.compile(r"[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+")
 # Upper-case words of the code that are no codes: environment variables, flags of other libraries, rules of the engine.
 NOT_CODES = re.compile(
-    r"LUMYN_(?!ERROR$).*|PYTEST_.*|VIRTUAL_ENV|XDG_.*|O_[A-Z]+|(NO|FORCE|PY)_COLORS?|BUILD_NUMBER|GITHUB_[A-Z_]+"
+    r"LUMYN_(?!ERROR$).*|PYTEST_.*|VIRTUAL_ENV|XDG_.*|LC_ALL|GIT_(?!NOT_).*|O_[A-Z]+|(NO|FORCE|PY)_COLORS?|BUILD_NUMBER|GITHUB_[A-Z_]+"
     r"|CI_PROJECT_DIR|COLORTERM|.*_COMPATIBLE"
 )
 

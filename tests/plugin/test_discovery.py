@@ -185,7 +185,7 @@ def test_fewer_vectors_than_the_least_number_are_red(make_repo: MakeRepo) -> Non
     repo = make_repo({"pytest.ini": f"[pytest]\nlumyn_min_vectors = {PASSING + 1}\n"})
     run = repo.run_pytest("--lumyn-vectors")
     assert 4 == run.exit_code
-    run.match("ERROR: lumyn: 5 vectors found, at least 6 are due (ini lumyn_min_vectors)")
+    run.match("ERROR: lumyn: 5 vectors found, at least 6 are due (lumyn_min_vectors)")
     repo.write("vectors/more.yml", VECTORS)
     repo.run_pytest("--lumyn-vectors").assert_outcomes(passed=2 * PASSING)
 
@@ -228,4 +228,4 @@ def test_workers_count_vectors(make_repo: MakeRepo) -> None:
     repo = make_repo({"pytest.ini": f"[pytest]\nlumyn_min_vectors = {PASSING + 1}\n"})
     run = repo.run_pytest("--lumyn-vectors", "-n1", "-p", "xdist", own_process=True)
     assert 4 == run.exit_code
-    run.match("ERROR: lumyn: 5 vectors found, at least 6 are due (ini lumyn_min_vectors)")
+    run.match("ERROR: lumyn: 5 vectors found, at least 6 are due (lumyn_min_vectors)")

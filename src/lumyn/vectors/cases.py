@@ -29,6 +29,7 @@ VECTOR_KEYS: Final = (
     "marks",
     "tags",
     "skip",
+    "status",
     "xfail",
     "memory",
     "request",

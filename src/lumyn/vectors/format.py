@@ -342,6 +342,7 @@ class Vector:
         marks: Names of pytest marks.
         tags: Words to select by.
         skip: Why it is not run, or None.
+        proposed: Whether it only asks what should come out; such a vector is skipped and does not count.
         problems: What is wrong with it; such a vector cannot run and never passes.
         document: The vector after merging, as plain JSON data; never changed.
         origins: Where each value of `document` was written.
@@ -368,6 +369,7 @@ class Vector:
     xfail: XFail | None
     document: JsonObject
     origins: Origins
+    proposed: bool = False
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -389,8 +391,8 @@ class Suite:
     Attributes:
         file: As users name it.
         digest: `sha256:` + hex of the file's bytes, to notice that it changed since.
-        inputs: Every file that had a say, by its name in messages -> `sha256:` + hex of its bytes, or nothing where it
-            could not be read: this file, the `_defaults` files above it, the policies and golden records it names.
+        inputs: This file, and every `_defaults` file, policy and golden record that had a say, by its name in messages
+            -> `sha256:` + hex of its bytes, or nothing where it could not be read.
         vectors: In file order, a table's rows in row order; those with problems included. At least one.
         shared: Fixtures declared in `_defaults` files above -> where; keys are (file, kind, name).
         shared_used: Those of `shared` that this file uses.

@@ -34,7 +34,7 @@ _SINGLE_KEYS: Final = ("schema_version", "suite", "fixtures", *VECTOR_KEYS)
 _DEFAULTS_KEYS: Final = (
     "schema_version",
     "fixtures",
-    *(key for key in VECTOR_KEYS if key not in {"name", "steps", "table"}),
+    *(key for key in VECTOR_KEYS if key not in {"name", "status", "steps", "table"}),
 )
 _MERGED: Final = tuple(
     key for key in _DEFAULTS_KEYS if key not in {"schema_version", "fixtures", "why", "request", "expect"}

@@ -63,6 +63,7 @@ class PackedVector:
     tags: tuple[str, ...]
     skip: str | None
     xfail: XFail | None
+    proposed: bool
     body: str
 
 
@@ -132,6 +133,7 @@ def unpack(packed: PackedVector, *, path: Path, policy_of: PolicyOf) -> Vector:
         xfail=packed.xfail,
         document={},
         origins=_NOWHERE,
+        proposed=packed.proposed,
     )
 
 
@@ -167,6 +169,7 @@ def _packed(vector: Vector) -> PackedVector:
         tags=vector.tags,
         skip=vector.skip,
         xfail=vector.xfail,
+        proposed=vector.proposed,
         body=json.dumps(body, separators=(",", ":")),
     )
 
@@ -272,6 +275,7 @@ def to_lines(suite: PackedSuite) -> list[str]:
             each.marks,
             each.tags,
             each.skip,
+            each.proposed,
             None if each.xfail is None else [each.xfail.reason, each.xfail.until and each.xfail.until.isoformat()],
         ]
         for each in suite.vectors
@@ -290,7 +294,7 @@ def from_lines(lines: Sequence[str]) -> PackedSuite:
     """
     file, digest, inputs, shared, used, heads = json.loads(lines[0])
     vectors = []
-    for (vector_id, suite, (line, column), is_scenario, marks, tags, skip, xfail), body in zip(
+    for (vector_id, suite, (line, column), is_scenario, marks, tags, skip, proposed, xfail), body in zip(
         heads, lines[1:], strict=True
     ):
         until = xfail and xfail[1] and date.fromisoformat(xfail[1])
@@ -304,6 +308,7 @@ def from_lines(lines: Sequence[str]) -> PackedSuite:
                 marks=tuple(marks),
                 tags=tuple(tags),
                 skip=skip,
+                proposed=proposed,
                 xfail=xfail and XFail(reason=xfail[0], until=until),
                 body=body,
             )

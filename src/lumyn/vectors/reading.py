@@ -39,6 +39,10 @@ __all__ = ["FileContext", "VectorReader", "duration"]
 _CLOCK: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.][0-9]{1,3})?Z")
 _MARK: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _BUILT_IN_MARKS: Final = frozenset({"skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings", "lumyn"})
+_PROPOSED: Final = "proposed"
+PROPOSED: Final = "proposed, and approved by nobody yet"
+"""Why a proposed vector is not run."""
+
 _MEMORY_KEYS: Final = ("label", "request", "summary")
 _DURATION: Final = re.compile(
     "P(?=[0-9T])(?:(?P<weeks>[0-9]+)W)?(?:(?P<days>[0-9]+)D)?"
@@ -101,7 +105,8 @@ class VectorReader(Reader):
         mode = self._mode(value)
         memory = self._memory(value)
         marks, tags = self._marks(value), self._tags(value)
-        skip, xfail = self._skip(value), self._xfail(value)
+        proposed = self._proposed(value)
+        skip, xfail = self._skip(value) or (PROPOSED if proposed else None), self._xfail(value)
         why = self.text(value["why"], ("why",)) if "why" in value else None
         steps = read_steps(value, self, policy)
         return Vector(
@@ -126,6 +131,7 @@ class VectorReader(Reader):
             xfail=xfail,
             document=value,
             origins=self.origins,
+            proposed=proposed,
             problems=tuple(self.findings.problems),
         )
 
@@ -219,6 +225,12 @@ class VectorReader(Reader):
 
     def _tags(self, value: JsonObject) -> tuple[str, ...]:
         return self.texts(value["tags"], ("tags",), ID_PATTERN, "a tag") if "tags" in value else ()
+
+    def _proposed(self, value: JsonObject) -> bool:
+        if "status" not in value:
+            return False
+        choice = self.choice(value["status"], (_PROPOSED,), ("status",), code="VALUE_INVALID", what="status")
+        return choice is not None
 
     def _skip(self, value: JsonObject) -> str | None:
         if "skip" not in value:
