@@ -13,6 +13,7 @@ from pytest_lumyn.collect import Collection, Gatekeeper
 from pytest_lumyn.gates import Gates
 from pytest_lumyn.mass import Curtain, Groups
 from pytest_lumyn.options import wants_strength
+from pytest_lumyn.promises import Promises
 from pytest_lumyn.report import Reporter
 from pytest_lumyn.reports import Reports, read_targets
 from pytest_lumyn.review import Reviewer, require_terminal
@@ -41,6 +42,7 @@ def activate(config: pytest.Config) -> None:
         "collection": collection,
         "gatekeeper": Gatekeeper(chosen, collection.tally),
         "courier": Courier(config, collection.tally),
+        "promises": Promises(chosen),
         "reporter": reporter,
         "curtain": curtain,
         "window": curtain.window,

@@ -197,6 +197,12 @@ class View:
         """Return where some conditions all hold, or None: nowhere."""
         return self._group(conditions, unknown=False)
 
+    def lacking(self, condition: Condition) -> Box | None:
+        """Return where a condition is not known to hold, or None: nowhere."""
+        dimension, true, _ = self.space.masks(self._reading, condition, self._counter)
+        mask = self.space.search.full[dimension] & ~true
+        return ((dimension, mask),) if mask else None
+
     def outcome_box(self, condition: Condition, outcome: str) -> Box | None:
         """Return where a condition is `true`, `false` or `unknown`, or None: nowhere."""
         dimension, true, unknown = self.space.masks(self._reading, condition, self._counter)

@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lumyn.errors import Span
 from lumyn.model import JsonObject, Mode, Query, Stage, Verdict
 from lumyn.policy.operators import EVIDENCE_PREFIX, Operand, Operator, Subject
 from lumyn.policy.scalars import Scalar
+
+if TYPE_CHECKING:
+    from lumyn.policy.invariants import Invariant
 
 __all__ = [
     "FX_RATE_KEY",
@@ -195,7 +198,8 @@ class Policy:
         required_evidence: Action type -> keys, in file order.
         evidence: Key -> its type, declared ones and those implied by the operators.
         fx_bounds: Currency -> (least, greatest) US dollars for one unit; None when the policy has no such block.
-        invariants: As written; `lumyn policy prove` reads them.
+        invariants: As written.
+        promises: The same, read; `lumyn policy prove` holds the policy to them.
     """
 
     policy_id: str
@@ -215,6 +219,7 @@ class Policy:
     rules: tuple[Rule, ...]
     invariants: tuple[JsonObject, ...]
     spans: Mapping[str, Span]
+    promises: tuple[Invariant, ...] = ()
 
     @cached_property
     def action_types(self) -> tuple[str, ...]:

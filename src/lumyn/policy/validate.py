@@ -15,6 +15,7 @@ from lumyn.documents import Document, join_pointer
 from lumyn.errors import InvalidPolicyError, Span
 from lumyn.model import JsonObject, JsonValue, Mode, Verdict
 from lumyn.policy.checks import Checks, quoted
+from lumyn.policy.invariants import InvariantReader
 from lumyn.policy.registry import engine_codes, registry
 from lumyn.policy.scalars import Scalar
 from lumyn.policy.spec import EvidenceSpec, MemorySpec, Policy
@@ -84,6 +85,10 @@ def validate_document(document: Document) -> Policy:
     compared = _compared(checks, types, conditions)
     memory = read_memory(checks, root["memory"], types, compared) if "memory" in root else MemorySpec()
     invariants = _invariants(checks, root)
+    own = ConditionReader(checks, thresholds=thresholds, evidence_keys=keys)
+    actions = frozenset(required) | {action for rule in rules for action in rule.actions or ()}
+    promises = InvariantReader(checks, own, types, actions).read_all([*invariants])
+    settle_types(checks, dict(types), own.found)
     check_requirements(checks, root.get("rules"), required)
     _refuse_required_defaults(checks, required, types)
     policy_id = _matching(checks, root, "policy_id", _POLICY_ID)
@@ -106,6 +111,7 @@ def validate_document(document: Document) -> Policy:
         memory=memory,
         rules=rules,
         invariants=invariants,
+        promises=promises,
         spans=_spans(checks, root),
     )
 

@@ -5,13 +5,16 @@ Must not know where the figures came from, nor what a gate makes of them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from lumyn.analysis.coverage import CoverageReport, Criterion, Goal
+from lumyn.analysis.emit import vector_text
 from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.mutation import MutationReport, Survivor
 from lumyn.analysis.pairs import Difference, Severity
+from lumyn.analysis.prove import Proof, Status
 from lumyn.analysis.witness import Case
 from lumyn.policy.operators import EVIDENCE_PREFIX
 from lumyn.report.run import Table
@@ -39,6 +42,7 @@ _MOST_SURVIVORS: Final = 5
 _MOST_EDITS: Final = 3
 _MOST_NAMES: Final = 4
 _MOST_FACTS: Final = 2
+_LONGEST_NAME: Final = 60
 
 
 def coverage_lines(report: CoverageReport) -> Iterator[str]:
@@ -188,3 +192,38 @@ def mutation_table(report: MutationReport) -> Table:
         columns=("kind", "mutant", "edit", "a request that tells"),
         rows=tuple(rows),
     )
+
+
+def broken_lines(proof: Proof) -> Iterator[str]:
+    """Yield what to show of an invariant that is not proved: a vector that breaks it, and what it is compared with."""
+    if proof.status is Status.UNKNOWN:
+        yield "too many steps: neither proved nor broken"
+    if proof.case is None or proof.evaluation is None:
+        return
+    if proof.other is not None and proof.other_evaluation is not None:
+        yield f"{proof.evaluation.verdict}, and {proof.other_evaluation.verdict} with {_apart(proof.case, proof.other)}"
+    if proof.case.similarity:
+        yield f"with a failure similarity of {proof.case.similarity}"
+    name = re.sub(r"[^A-Za-z0-9]+", "_", proof.invariant.name).strip("_")[:_LONGEST_NAME] or "invariant"
+    why = f"breaks an invariant: {proof.invariant.name}"
+    yield from vector_text(name, why, proof.case, proof.evaluation).splitlines()
+
+
+def _apart(case: Case, other: Case) -> str:
+    """Return how another request differs from one that it agrees with but for one attribute."""
+    said = []
+    for part in ("action", "evidence", "subject", "tenant"):
+        here, there = case.request.get(part, {}), other.request.get(part, {})
+        if isinstance(here, dict) and isinstance(there, dict):
+            for key in sorted(here.keys() | there.keys()):
+                if here.get(key) != there.get(key):
+                    value = there.get(key)
+                    shown = (
+                        f"{value['value']} {value['currency']}"
+                        if key == "amount" and isinstance(value, dict)
+                        else value
+                    )
+                    said.append(f"{key} {'missing' if shown is None else shown}")
+    if case.similarity != other.similarity:
+        said.append(f"failure similarity {other.similarity}")
+    return ", ".join(said) or "nothing changed"

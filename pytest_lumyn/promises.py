@@ -1,0 +1,36 @@
+"""
+Adds the invariants of the policies that vectors name to a run. Loads what proves them only where there are some;
+must not know what an invariant is.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from lumyn.policy.spec import Policy
+from pytest_lumyn.item import VectorItem
+from pytest_lumyn.settings import Settings
+
+__all__ = ["Promises"]
+
+
+class Promises:
+    """The part of the plugin that adds the items."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        if any("::" in argument for argument in session.config.args):  # single vectors were asked for
+            return
+        policies: dict[str, tuple[Policy, str]] = {}
+        for item in items:
+            if isinstance(item, VectorItem) and item.vector.policy is not None and item.vector.policy.promises:
+                policy = item.vector.policy
+                policies.setdefault(policy.policy_hash, (policy, item.vector.policy_file or policy.policy_id))
+        if policies:
+            from pytest_lumyn.invariants import items_of
+
+            for policy, file in policies.values():
+                items.extend(items_of(session, self._settings.policy or self._settings.base / file, policy))

@@ -1,0 +1,182 @@
+"""
+Holds a policy to its invariants: each is proved for every request, or broken by one the engine decides so.
+Must not know files or output; what cannot be told within the budget is unknown, never proved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+
+from lumyn.analysis.boxes import BUDGET, EVERYWHERE, Box, BudgetExceededError
+from lumyn.analysis.candidates import SpaceTooLargeError
+from lumyn.analysis.cells import Space
+from lumyn.analysis.copies import Twins, ascending, cuts, twins_of
+from lumyn.analysis.regions import View, actions_of
+from lumyn.analysis.witness import AnalysisDefectError, Case, case_at, evaluate
+from lumyn.model import Evaluation, Verdict
+from lumyn.policy.invariants import Invariant, InvariantKind
+from lumyn.policy.operators import EVIDENCE_PREFIX
+from lumyn.policy.spec import FX_RATE_KEY, Condition, Policy
+
+__all__ = ["Proof", "Status", "open_keys", "prove"]
+
+
+class Status(StrEnum):
+    """What became of an invariant."""
+
+    PROVED = "proved"
+    VIOLATED = "violated"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """
+    One invariant, held against every request.
+
+    Attributes:
+        case: A request that breaks it.
+        evaluation: What the engine says of that request.
+        other: For what compares two requests, the one it is compared with: `case` but for one attribute.
+        other_evaluation: What the engine says of that one.
+    """
+
+    invariant: Invariant
+    status: Status
+    case: Case | None = None
+    evaluation: Evaluation | None = None
+    other: Case | None = None
+    other_evaluation: Evaluation | None = None
+
+
+def prove(policy: Policy, invariant: Invariant, *, limit: int = BUDGET) -> Proof:
+    """Return whether an invariant holds for every request a gate would accept, with one that breaks it if not."""
+    unknown = False
+    for action in actions_of(policy):
+        if invariant.actions is not None and action not in invariant.actions:
+            continue
+        try:
+            space = Space(action, [policy], extra=_extra(policy, invariant), limit=limit)
+            found = next(_broken(View(space, policy), invariant), None)
+            unknown = unknown or not space.complete
+        except (BudgetExceededError, SpaceTooLargeError):
+            unknown = True
+            continue
+        if found is not None:
+            return found
+    return Proof(invariant=invariant, status=Status.UNKNOWN if unknown else Status.PROVED)
+
+
+def _extra(policy: Policy, invariant: Invariant) -> list[Condition]:
+    if invariant.kind is InvariantKind.MONOTONE:
+        return [condition for fact in invariant.facts for condition in cuts(policy, fact)]
+    return list(invariant.conditions)
+
+
+def _broken(view: View, invariant: Invariant) -> Iterator[Proof]:
+    match invariant.kind:
+        case InvariantKind.NEVER:
+            where = view.box_of(invariant.conditions) if invariant.conditions else EVERYWHERE
+            if where is not None:
+                yield from _given(view, invariant, [where])
+        case InvariantKind.REQUIRES:
+            boxes = [view.lacking(condition) for condition in invariant.conditions]
+            yield from _given(view, invariant, [box for box in boxes if box is not None])
+        case InvariantKind.MONOTONE:
+            for twins in _loosened(view, invariant.facts[0], falling=invariant.falling):
+                yield _two(view, invariant, twins)
+        case InvariantKind.FAIL_CLOSED:
+            keys = invariant.facts or view.policy.keys_for(view.space.action)
+            for _, twins in open_keys(view, keys):
+                yield _two(view, invariant, twins)
+
+
+def _given(view: View, invariant: Invariant, starts: list[Box]) -> Iterator[Proof]:
+    """Yield requests that get one of the invariant's verdicts in some part of the space."""
+    for verdict in invariant.verdicts:
+        for region in view.regions(verdict):
+            if not all(region.must):
+                continue
+            for start in starts:
+                corner = view.space.search.find(start, must=region.must, avoid=region.avoid)
+                if corner is not None:
+                    case = case_at(view.space.action, view.space.point(corner))
+                    found = _decided(view.policy, case, verdict)
+                    yield Proof(invariant=invariant, status=Status.VIOLATED, case=case, evaluation=found)
+
+
+def _loosened(view: View, fact: str, *, falling: bool) -> Iterator[Twins]:
+    """Yield pairs of requests of which the one with the greater number gets the more permissive verdict."""
+    dimension, rows = ascending(view.space, view.policy, fact)
+    for cells in rows:
+        for pair in pairwise(reversed(cells) if falling else cells):
+            for before in Verdict:
+                for after in Verdict:
+                    if after.strictness < before.strictness:
+                        twins = twins_of(view, dimension, pair, (before, after))
+                        if twins is not None:
+                            yield twins
+
+
+def open_keys(view: View, keys: tuple[str, ...]) -> Iterator[tuple[str, Twins]]:
+    """Yield evidence keys whose absence earns a `TRUST` that some value of theirs forfeits, with two such requests."""
+    for key in keys:
+        name = EVIDENCE_PREFIX + key
+        if key == FX_RATE_KEY or name not in view.space.index:
+            continue
+        dimension = view.space.dimensions[view.space.index[name]]
+        # The first candidate of every key is its absence, whatever default stands in for it.
+        twins = (
+            twins_of(view, name, (0, cell), (Verdict.TRUST, verdict))
+            for cell in range(1, len(dimension.values))
+            for verdict in (Verdict.ESCALATE, Verdict.QUERY)
+        )
+        found = next((each for each in twins if each is not None), None)
+        found = found or next(_blocked(view, name), None)
+        if found is not None:
+            yield key, found
+
+
+def _blocked(view: View, name: str) -> Iterator[Twins]:
+    """Yield the same for values that a rule of the policy blocks; those the engine blocks are no news."""
+    space = view.space
+    dimension = space.dimensions[space.index[name]]
+    unusable = 0
+    for states in dimension.states.values():
+        for mask in states.values():
+            unusable |= mask
+    for cell in range(1, len(dimension.values)):
+        if not unusable >> cell & 1:
+            found = twins_of(view, name, (0, cell), (Verdict.TRUST, Verdict.ABSTAIN))
+            if found is not None:
+                yield found
+
+
+def _two(view: View, invariant: Invariant, twins: Twins) -> Proof:
+    return Proof(
+        invariant=invariant,
+        status=Status.VIOLATED,
+        case=twins.second if invariant.kind is InvariantKind.MONOTONE else twins.first,
+        evaluation=_decided(
+            view.policy, *((twins.second, twins.after) if _monotone(invariant) else (twins.first, twins.before))
+        ),
+        other=twins.first if _monotone(invariant) else twins.second,
+        other_evaluation=_decided(
+            view.policy, *((twins.first, twins.before) if _monotone(invariant) else (twins.second, twins.after))
+        ),
+    )
+
+
+def _monotone(invariant: Invariant) -> bool:
+    return invariant.kind is InvariantKind.MONOTONE
+
+
+def _decided(policy: Policy, case: Case, verdict: Verdict) -> Evaluation:
+    """Return what the engine says of a case; raises AnalysisDefectError when it is not what the model says."""
+    found = evaluate(policy, case)
+    if found.verdict is not verdict:
+        raise AnalysisDefectError(f"the engine says {found.verdict} where the analysis says {verdict}")
+    return found

@@ -1,0 +1,95 @@
+"""`lumyn policy prove`: hold a policy to its invariants, for every request. Changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from lumyn.cli.console import Console, counted_noun
+from lumyn.cli.exit_codes import ExitCode
+from lumyn.cli.options import JsonFlag
+from lumyn.cli.workspace import find_config
+
+if TYPE_CHECKING:
+    from lumyn.analysis.prove import Proof
+    from lumyn.policy.spec import Policy
+
+__all__ = ["add"]
+
+_STYLES: Final = {"proved": "bold green", "violated": "bold red", "unknown": "bold yellow"}
+
+
+def add(group: typer.Typer) -> None:
+    """Add the command."""
+    group.command()(prove)
+
+
+def prove(
+    context: typer.Context,
+    path: Annotated[
+        str | None,
+        typer.Argument(metavar="[PATH]", help="A policy file, or git:REV:PATH; default the configured policy."),
+    ] = None,
+    json: JsonFlag = False,
+) -> int:
+    """
+    Prove the invariants of a policy for every request, or print one that breaks them, as a vector.
+
+    Exits 1 when one is broken, or could not be told within its budget; 5 when the policy has none.
+
+    JSON (`lumyn.cli.policy_prove.v0`): `file`, `policy_hash`, `invariants`, each with `name`, `kind`, `status`, `line`,
+    and where broken `verdict`, `request`, `failure_similarity`; two requests that are compared also have `other`.
+    """
+    from lumyn.analysis.prove import Status
+    from lumyn.analysis.prove import prove as held
+    from lumyn.cli.analysing import policy_at
+    from lumyn.discovery import policy_path
+
+    file = path or str(policy_path(find_config(context.obj)))
+    policy = policy_at(file)
+    proofs = [held(policy, invariant) for invariant in policy.promises]
+    console = Console()
+    if json:
+        data: dict[str, object] = {
+            "file": file,
+            "policy_hash": policy.policy_hash,
+            "invariants": [_document(proof) for proof in proofs],
+        }
+        console.json("policy_prove", data)
+    else:
+        _print(console, file, policy, proofs)
+    if not proofs:
+        return ExitCode.NOTHING_TO_DO
+    return ExitCode.OK if all(proof.status is Status.PROVED for proof in proofs) else ExitCode.FAILED
+
+
+def _document(proof: Proof) -> dict[str, object]:
+    invariant = proof.invariant
+    data: dict[str, object] = {
+        "name": invariant.name,
+        "kind": invariant.kind.value,
+        "status": proof.status.value,
+        "line": invariant.span.line,
+    }
+    if proof.case is not None and proof.evaluation is not None:
+        data["verdict"] = proof.evaluation.verdict.value
+        data["request"] = proof.case.request
+        data["failure_similarity"] = float(proof.case.similarity)
+    if proof.other is not None and proof.other_evaluation is not None:
+        data["other"] = {"verdict": proof.other_evaluation.verdict.value, "request": proof.other.request}
+    return data
+
+
+def _print(console: Console, file: str, policy: Policy, proofs: list[Proof]) -> None:
+    from lumyn.report.strength import broken_lines
+
+    if not proofs:
+        console.line(f"{file}: {policy.policy_id} {policy.policy_version} has no `invariants`")
+        return
+    for proof in proofs:
+        console.line((f"{proof.status.value:10}", _STYLES[proof.status.value]), proof.invariant.name, hang=10)
+        for line in broken_lines(proof):
+            console.line(line, indent=10, hang=12)
+    held = sum(1 for proof in proofs if proof.status.value == "proved")
+    console.line(f"{held} of {counted_noun(len(proofs), 'invariant')} proved for every request a gate would accept")
