@@ -18,7 +18,7 @@ from lumyn.documents import load_json, read_bytes
 from lumyn.errors import InvalidDocumentError, InvalidPolicyError, InvalidVectorError, LumynError, Problem, Span
 from lumyn.policy.loader import parse_policy
 from lumyn.policy.spec import Policy
-from lumyn.vectors.discovery import SUFFIXES, is_support
+from lumyn.vectors.discovery import SUFFIXES, is_support, misnamed
 from lumyn.vectors.format import Suite, Vector
 from lumyn.vectors.loader import load_suite, parse_suite, unused_shared_fixtures
 from lumyn.vectors.packing import PackedSuite, PackedVector
@@ -45,9 +45,12 @@ class VectorFile(pytest.File):
     collection: Collection
     policy: Policy | None = None
     digest: str = ""
+    problem: Problem | None = None
 
     def collect(self) -> Iterator[VectorItem]:
         """Return the items in file order; a file with a problem has none, and says all that is wrong with it."""
+        if self.problem is not None:
+            raise self.CollectError(str(self.problem))
         try:
             suite = self.collection.load(self)
         except InvalidDocumentError as error:
@@ -182,12 +185,14 @@ class Collection:
         return None if topic or leads_to_root else ignored
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> VectorFile | None:
-        if not self._holds_vectors(file_path, parent):
+        problem = self._misnamed(file_path)
+        if problem is None and not self._holds_vectors(file_path, parent):
             return None
         if self._asked_for(file_path):
             self.tally.files.add(file_path.as_posix())
         file: VectorFile = VectorFile.from_parent(parent, path=file_path)
         file.collection = self
+        file.problem = problem
         return file
 
     def load(self, file: VectorFile) -> Suite | PackedSuite:
@@ -252,6 +257,14 @@ class Collection:
         if is_support(name):
             return False
         return self.is_vector_path(path) or (name.endswith(SUFFIXES) and parent.session.isinitpath(path))
+
+    def _misnamed(self, path: Path) -> Problem | None:
+        """Return what is wrong with the name of a file that looks as if it held vectors, or served them."""
+        if self._in_roots(str(path)):
+            return misnamed(path.name)
+        lower = path.with_name(path.name.lower())
+        meant = not is_support(path.name) and any(matches(lower, pattern) for pattern in self.settings.patterns)
+        return misnamed(path.name) if meant else None
 
     def is_vector_path(self, path: Path) -> bool:
         """Whether a file of this name is one of vectors, by the roots and patterns; it need not be there."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -15,13 +16,15 @@ from lumyn.errors import InvalidVectorError, Problem
 from lumyn.policy.checks import quoted
 from lumyn.vectors.findings import did_you_mean
 
-__all__ = ["DEFAULT_PATTERNS", "SUFFIXES", "discover", "is_support", "is_vector_name"]
+__all__ = ["DEFAULT_PATTERNS", "SUFFIXES", "discover", "is_support", "is_vector_name", "misnamed"]
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 DEFAULT_PATTERNS: Final = ("vectors", "**/*.lumyn.yaml", "**/*.lumyn.yml", "**/*.lumyn.json")
 """Where vectors are when nothing is configured; a pattern of these may match nothing as long as one matches."""
 
 _SUPPORT_PREFIX: Final = "_"
+_DEFAULTS: Final = "_defaults"
+_CLOSE: Final = 0.8
 _SKIPPED_FOLDERS: Final = frozenset({"node_modules", "__pycache__"})
 _MAGIC: Final = re.compile(r"[*?\[]")
 
@@ -36,6 +39,26 @@ def is_vector_name(name: str) -> bool:
     return name.endswith(SUFFIXES) and not is_support(name)
 
 
+def misnamed(name: str) -> Problem | None:
+    """
+    Return what is wrong with the name of a file, in a folder of vectors, that is all but one that would be read.
+
+    Nobody would miss the vectors of `refund.YML`, nor what `_default.yaml` was meant to say.
+    """
+    lower = name.lower()
+    if not lower.endswith(SUFFIXES):
+        return None
+    stem, dot, suffix = lower.rpartition(".")
+    if is_support(name) and get_close_matches(stem, [_DEFAULTS], cutoff=_CLOSE):
+        meant = f"{_DEFAULTS}{dot}{suffix}"
+    else:
+        meant = f"{name[: len(stem)]}{dot}{suffix}"
+    if meant == name:
+        return None
+    message = f"{quoted(name)} would be passed over: it is not read under this name"
+    return Problem(code="FILE_NAME_NEAR_MISS", message=message, hint=f"name it {quoted(meant)}")
+
+
 def discover(root: Path, patterns: Iterable[str] = DEFAULT_PATTERNS, *, allow_empty: bool = False) -> list[Path]:
     """
     Return the vector files that `patterns` name, each once, sorted by path.
@@ -48,7 +71,8 @@ def discover(root: Path, patterns: Iterable[str] = DEFAULT_PATTERNS, *, allow_em
 
     Raises:
         InvalidVectorError: `VECTORS_EMPTY` when a pattern matches nothing, so that a misspelt folder is never a
-            passing run; `PATH_OUTSIDE_ROOT` when a pattern or a symbolic link leads out of the root.
+            passing run; `FILE_NAME_NEAR_MISS` for a file in a folder that all but bears a name that is read;
+            `PATH_OUTSIDE_ROOT` when a pattern or a symbolic link leads out of the root.
     """
     base = Path(os.path.abspath(root))
     given = tuple(patterns)
@@ -100,16 +124,31 @@ def _matches(base: Path, pattern: str) -> Iterator[Path]:
         path = base / relative
         _require_inside(base, path)
         if path.is_dir():
-            yield from (file for file in _walk(base, path, strict=True) if is_vector_name(file.name))
+            yield from (file for file in _walk(base, path, strict=True) if _is_read(base, file))
+        elif path.exists() and misnamed(path.name) is not None:
+            _is_read(base, path)
         elif path.exists() and is_vector_name(path.name):
             yield path
         return
     folder = relative[: magic.start()].rpartition("/")[0]
     accept = _translate(relative)
     for file in _walk(base, base / folder, strict=bool(folder)):
-        if is_vector_name(file.name) and accept.fullmatch(file.relative_to(base).as_posix()):
+        name = file.relative_to(base).as_posix()
+        if is_vector_name(file.name) and accept.fullmatch(name):
             _require_inside(base, file)
             yield file
+        elif not is_support(file.name) and accept.fullmatch(name.lower()):
+            _is_read(base, file)
+
+
+def _is_read(base: Path, file: Path) -> bool:
+    """Return whether a file in a folder of vectors holds some; refuse one whose name only looks as if it did."""
+    problem = misnamed(file.name)
+    if problem is not None:
+        place = file.relative_to(base).as_posix()
+        message = problem.message.replace(quoted(file.name), quoted(place), 1)
+        raise _RefusedError(Problem(code=problem.code, message=message, hint=problem.hint))
+    return is_vector_name(file.name)
 
 
 def _relative(base: Path, pattern: str) -> str:
