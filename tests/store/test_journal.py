@@ -239,6 +239,32 @@ def test_reading_leaves_no_trace_beside_a_closed_store(store: InspectableStore, 
     assert before == listing(path.parent)
 
 
+def test_behind_a_link_the_log_is_read_too(path: Path, tmp_path: Path) -> None:
+    """SQLite keeps it beside the file, so that is where to look whether the store is in use."""
+    link = tmp_path / "elsewhere" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    with Gate.open(policy=parse_policy(POLICY_TEXT), store=link, clock=FixedClock("2026-02-01T00:00:00Z")) as gate:
+        gate.decide(request(1000))
+        with closing(open_store(str(link))) as through, closing(open_store(str(path))) as direct:
+            assert read_journal(direct, checkpoint) == read_journal(through, checkpoint)
+            assert ROWS + 2 == read_journal(through, checkpoint).size
+
+
+def test_behind_a_link_a_log_that_was_removed_is_missed(path: Path, tmp_path: Path) -> None:
+    """What is appended to a log without a name is seen by nobody, and gone with the process."""
+    link = tmp_path / "elsewhere" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    with Gate.open(policy=parse_policy(POLICY_TEXT), store=link) as gate:
+        gate.decide(request(1000))
+        path.with_name(f"{path.name}-wal").unlink()
+        record = gate.decide(request(1001))
+        with closing(open_store(str(path))) as direct:
+            assert record.persisted
+            assert record.decision_id == direct.decision(record.decision_id).decision_id
+
+
 def test_a_store_that_was_written_meanwhile_is_read_again(path: Path) -> None:
     """What was read without locks counts only if nobody opened the store in the meantime."""
     store = open_store(str(path))

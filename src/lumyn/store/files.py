@@ -21,6 +21,7 @@ __all__ = [
     "APPLICATION_ID",
     "SCHEMA_VERSION",
     "FileIdentity",
+    "companion",
     "create_store",
     "genesis_hash",
     "initialise",
@@ -161,12 +162,17 @@ def open_existing(
 
 def _identity(path: Path, found: os.stat_result) -> FileIdentity:
     """Return the identity of a file that a connection has just read, so that its write-ahead log exists."""
-    log_path = f"{path}-wal"
+    log_path = companion(path, "-wal")
     try:
         log_inode = os.stat(log_path).st_ino
     except FileNotFoundError:
         log_inode = None
     return FileIdentity(str(path), found.st_dev, found.st_ino, log_path, log_inode)
+
+
+def companion(path: Path, ending: str) -> str:
+    """Return where SQLite keeps the log (`-wal`) of a store, or its index (`-shm`): beside the file, not beside a link."""
+    return os.path.realpath(path) + ending
 
 
 def regular_file(path: Path) -> os.stat_result:

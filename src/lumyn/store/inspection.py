@@ -19,7 +19,7 @@ from typing import Final
 from urllib.parse import quote
 
 from lumyn.errors import StoreIntegrityError
-from lumyn.store.files import APPLICATION_ID, SCHEMA_VERSION, genesis_hash, initialise, regular_file
+from lumyn.store.files import APPLICATION_ID, SCHEMA_VERSION, companion, genesis_hash, initialise, regular_file
 from lumyn.store.journal import KEYS_TABLE, TABLES, Finding, JournalRow, KeyRow
 
 __all__ = ["SqliteJournal", "open_journal", "schema_of"]
@@ -65,7 +65,7 @@ def open_journal(path: Path, *, locked: bool = False, busy_timeout_s: float = 2.
     """
     regular_file(path)
     # Without a log nobody has the store open. SQLite would make one even for reading; `immutable` keeps it from that.
-    immutable = not locked and not os.path.lexists(f"{path}-wal")
+    immutable = not locked and not os.path.lexists(companion(path, "-wal"))
     options = "mode=ro&immutable=1" if immutable else "mode=ro"
     before = _signature(path)
     with closing(
@@ -159,7 +159,7 @@ class SqliteJournal:
         """Return whether somebody may have written while this was read, so that findings may be mistaken."""
         if self._signature is None or self._path is None:
             return False
-        return os.path.lexists(f"{self._path}-wal") or _signature(self._path) != self._signature
+        return os.path.lexists(companion(self._path, "-wal")) or _signature(self._path) != self._signature
 
     def _rows_of(self, kind: str) -> sqlite3.Cursor:
         table = TABLES[kind]
@@ -244,7 +244,7 @@ def _table(entry: str) -> str:
 
 
 def _weak_modes(path: Path) -> Iterator[Finding]:
-    for file in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+    for file in (path, *(Path(companion(path, ending)) for ending in ("-wal", "-shm"))):
         try:
             mode = stat.S_IMODE(file.stat().st_mode)
         except OSError:

@@ -19,6 +19,7 @@ from lumyn.cli.progress import Advance
 from lumyn.cli.workspace import WORKSPACE_FOLDER
 from lumyn.config import StoreConfig
 from lumyn.errors import InvalidConfigError, StoreUnavailableError
+from lumyn.store.files import companion
 from lumyn.store.journal import InspectableStore, Journal, read_journal
 
 __all__ = ["QUICK_ROWS", "storage"]
@@ -102,7 +103,7 @@ def _modes(path: Path) -> Iterator[Finding]:
 
 
 def _weak_files(path: Path) -> Iterator[Finding]:
-    for file in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+    for file in (path, *(Path(companion(path, ending)) for ending in ("-wal", "-shm"))):
         mode = _mode(file)
         if mode is not None and mode & 0o077:
             message = f"{shown(file)} has mode {mode:04o}: others than its owner may read or write it"
