@@ -58,3 +58,18 @@ def test_another_store_can_be_named(lumyn: Lumyn, store: Path, monkeypatch: pyte
     here = lumyn("checkpoint").out
     monkeypatch.chdir("/")
     assert here == lumyn("checkpoint", "--store", str(store)).out
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_nothing_vouches_for_another_store_than_the_configured_one(
+    lumyn: Lumyn, store: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    identity = lumyn("checkpoint").out.splitlines()[0].removeprefix("lumyn/")
+    monkeypatch.setenv("LUMYN_STORE_ID", identity)
+    assert 0 == lumyn("checkpoint", *arguments).code
+    monkeypatch.setenv("LUMYN_STORE_ID", "0" * 32)
+    result = lumyn("checkpoint", *arguments)
+    assert 1 == result.code
+    assert identity not in result.out
+    assert "not the one that the configuration names" in result.err
+    assert 0 == lumyn("checkpoint", "--store", f"sqlite:///{store}").code

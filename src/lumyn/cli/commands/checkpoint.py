@@ -24,16 +24,24 @@ def checkpoint(context: typer.Context, store: StoreOption = None, json: JsonFlag
     """
     Print a checkpoint: keep it outside the store, for `lumyn verify --against FILE`.
 
-    Exits 1, and prints none, when the journal is broken: a checkpoint would vouch for it.
+    Exits 1, and prints none, when the journal is broken or not that of the configured `store.id`: a checkpoint would
+    vouch for it.
 
     JSON (`lumyn.cli.checkpoint.v0`): `origin`, `size`, `root` (base64), and `text`, the checkpoint itself.
     """
+    from lumyn.store.checkpoint import origin_of
     from lumyn.store.journal import checkpoint as checkpoint_of
     from lumyn.store.journal import read_journal
 
-    opened, _ = open_store_only(context.obj, store)
+    opened, store_id = open_store_only(context.obj, store)
     try:
         made = read_journal(opened, checkpoint_of)
+        if store_id is not None and made.origin != origin_of(store_id):
+            raise StoreIntegrityError(
+                "the store is not the one that the configuration names",
+                detail="STORE_IDENTITY_MISMATCH",
+                hint="restore the original file, or correct the pinned store id",
+            )
     except StoreIntegrityError as error:
         if json:
             Console().json("error", {"error": error.to_dict()})
