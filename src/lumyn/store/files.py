@@ -171,7 +171,7 @@ def _identity(path: Path, found: os.stat_result) -> FileIdentity:
 
 
 def companion(path: Path, ending: str) -> str:
-    """Return where SQLite keeps the log (`-wal`) of a store, or its index (`-shm`): beside the file, not beside a link."""
+    """Return where SQLite keeps a store's log (`-wal`) or its index (`-shm`): beside the file, not beside a link."""
     return os.path.realpath(path) + ending
 
 
