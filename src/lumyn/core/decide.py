@@ -240,7 +240,7 @@ class Gate:
         Raises:
             NotFoundError: No such decision.
             StoreUnavailableError: Nothing was written.
-            InvalidRequestError: The label is not known.
+            InvalidRequestError: The label is not known, or a text cannot be kept.
         """
         return experience.label(self, decision_id, experience.known_label(label), note=note, actor=actor)
 
@@ -258,7 +258,7 @@ class Gate:
         Raises:
             InvalidRequestError: The request breaks its contract.
             StoreUnavailableError: Nothing was written.
-            InvalidRequestError: The label is not known.
+            InvalidRequestError: The label is not known, or a text cannot be kept.
         """
         return experience.seed(self, experience.known_label(label), request, summary=summary, memory_id=memory_id)
 
@@ -290,7 +290,7 @@ class Gate:
             NotFoundError: Nothing was written: the id is not known (`MEMORY_NOT_FOUND`), no such label stands
                 (`NOTHING_TO_RETRACT`, `ALREADY_RETRACTED`), or several do (`RETRACTION_AMBIGUOUS`).
             StoreUnavailableError: Nothing was written.
-            InvalidRequestError: The label is not known.
+            InvalidRequestError: The label is not known, or a text cannot be kept.
         """
         known = None if label is None else experience.known_label(label)
         return retraction.retract(self, target, label=known, tenant_id=tenant_id, actor=actor, reason=reason)

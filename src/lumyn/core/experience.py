@@ -14,21 +14,35 @@ from typing import TYPE_CHECKING, Final
 from lumyn.core.clock import rfc3339
 from lumyn.core.records import record_from_json
 from lumyn.core.requests import request_from_document
+from lumyn.documents.text import is_encodable
 from lumyn.engine.normalize import derive_facts, features
-from lumyn.errors import InvalidRequestError, Problem, StoreUnavailableError
+from lumyn.errors import InvalidRequestError, NotFoundError, Problem, StoreUnavailableError
 from lumyn.model import DecisionRequest, JsonObject, Label, MemoryItem
 from lumyn.store.base import Event, Store, Transaction
 
 if TYPE_CHECKING:
     from lumyn.core.decide import Gate
 
-__all__ = ["LABEL_EVENT", "RETRACTION_EVENT", "append_event", "has_item", "known_label", "label", "seed", "writing"]
+__all__ = [
+    "LABEL_EVENT",
+    "RETRACTION_EVENT",
+    "append_event",
+    "check_texts",
+    "has_item",
+    "known_label",
+    "label",
+    "seed",
+    "writing",
+]
 
 LABEL_EVENT: Final = "label"
 RETRACTION_EVENT: Final = "retraction"
 
 _OWN_EVENTS: Final = {LABEL_EVENT: "Gate.label", RETRACTION_EVENT: "Gate.retract"}
 _EVENT_TYPE: Final = re.compile(r"[a-z][a-z0-9_.]{0,63}")
+_MOST_CHARACTERS: Final = 4_096
+"""Of a note and the like: records tell the nearest experiences, so that a long one is stored again and again."""
+_MOST_ID_CHARACTERS: Final = 256
 
 
 def known_label(value: Label | str) -> Label:
@@ -43,8 +57,39 @@ def known_label(value: Label | str) -> Label:
         raise InvalidRequestError([problem]) from None
 
 
+def check_texts(**texts: object) -> None:
+    """
+    Return when each of these is a text that can be kept, or None.
+
+    What is appended stays. A number in place of a name would be stored, and could not be read back ever after.
+
+    Raises:
+        InvalidRequestError: `TYPE_INVALID`, `SIZE_INVALID` or `UNICODE_INVALID`, each with the name of the argument.
+    """
+    if problems := [
+        problem for name, text in texts.items() if (problem := _text_problem(f"/{name}", text)) is not None
+    ]:
+        raise InvalidRequestError(problems)
+
+
+def _text_problem(pointer: str, text: object) -> Problem | None:
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        return Problem(code="TYPE_INVALID", message="must be a text", pointer=pointer)
+    if len(text) > _MOST_CHARACTERS:
+        message = f"longer than {_MOST_CHARACTERS} characters"
+        return Problem(
+            code="SIZE_INVALID", message=message, pointer=pointer, hint="keep the rest where people work on it"
+        )
+    if not is_encodable(text):
+        return Problem(code="UNICODE_INVALID", message="not UTF-8 text, or a lone surrogate in it", pointer=pointer)
+    return None
+
+
 def label(gate: Gate, decision_id: str, value: Label, *, note: str | None, actor: str | None) -> MemoryItem:
     """Append a label event and the memory item it makes; see `Gate.label`."""
+    check_texts(note=note, actor=actor)
     now_ms = gate.clock.now_ms()
     at = rfc3339(now_ms)
     memory_id, event_id = gate.ids.new(now_ms), gate.ids.new(now_ms)
@@ -81,11 +126,20 @@ def seed(
     memory_id: str | None,
 ) -> MemoryItem:
     """Append a memory item that no decision stands for; see `Gate.seed`."""
+    check_texts(summary=summary, memory_id=memory_id)
+    if memory_id is not None and not (
+        0 < len(memory_id) <= _MOST_ID_CHARACTERS and memory_id.isprintable() and memory_id.strip() == memory_id
+    ):
+        message = f"an id is 1 to {_MOST_ID_CHARACTERS} printable characters without blanks at its ends"
+        raise InvalidRequestError([Problem(code="FIELD_PATTERN", message=message, pointer="/memory_id")])
     parsed = gate.parse(request)
     now_ms = gate.clock.now_ms()
-    new_id = memory_id or gate.ids.new(now_ms)
+    new_id = gate.ids.new(now_ms) if memory_id is None else memory_id
     item = _item(gate, parsed.request, value, summary, memory_id=new_id, at=rfc3339(now_ms), source=None)
     with writing(gate.store, lambda: has_item(gate.store, item)) as transaction:
+        if memory_id is not None and _is_taken(transaction, memory_id):
+            message = "an experience with this id is in the store"
+            raise InvalidRequestError([Problem(code="VALUE_DUPLICATE", message=message, pointer="/memory_id")])
         item = transaction.append_memory(item)
     return item
 
@@ -94,6 +148,9 @@ def append_event(
     gate: Gate, decision_id: str, event_type: str, data: JsonObject, *, actor: str | None, reason: str | None
 ) -> Event:
     """Append an event to a stored decision; see `Gate.append_event`."""
+    check_texts(type=event_type, actor=actor, reason=reason)
+    if not isinstance(data, dict):
+        raise InvalidRequestError([Problem(code="TYPE_INVALID", message="must be an object", pointer="/data")])
     if _EVENT_TYPE.fullmatch(event_type) is None:
         message = "an event type is lower-case letters, digits, `_` and `.`"
         raise InvalidRequestError([Problem(code="FIELD_PATTERN", message=message, pointer="/type")])
@@ -143,6 +200,14 @@ def has_item(store: Store, item: MemoryItem) -> bool:
     except StoreUnavailableError:
         return False
     return [item.leaf] == [each.leaf for each in found]
+
+
+def _is_taken(transaction: Transaction, memory_id: str) -> bool:
+    try:
+        transaction.memory_item(memory_id)
+    except NotFoundError:
+        return False
+    return True
 
 
 def _has_event(store: Store, event: Event) -> bool:

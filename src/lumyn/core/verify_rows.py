@@ -13,9 +13,10 @@ from typing import Final, NotRequired, TypeAlias, TypedDict
 from lumyn.core.verify_replay import Replayer
 from lumyn.digest import digest
 from lumyn.documents import load_yaml
-from lumyn.errors import InvalidDocumentError
+from lumyn.errors import InvalidDocumentError, StoreIntegrityError
 from lumyn.model import JsonValue
 from lumyn.store.journal import KEYS_TABLE, TABLES, Finding, Journal, JournalRow, KeyRow, row_id_of
+from lumyn.store.rows import event_from_row
 
 __all__ = ["Bodies", "Report"]
 
@@ -24,7 +25,7 @@ Report: TypeAlias = Callable[[Finding], None]
 _decode: Final = json.JSONDecoder().raw_decode
 _NO_KEY: Final = KeyRow(None, None, None, None)
 # What reading a body can raise that is not what `decide`, `label` or `append_event` write.
-_UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+_UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, RecursionError, StoreIntegrityError)
 
 
 # The members of bodies that are repeated elsewhere. Read without checking, in a loop over every row: a body that is not
@@ -135,6 +136,7 @@ class Bodies:
             elif kind == "policy":
                 self._check_policy(row, data)
             else:
+                event_from_row(row.seq, text)
                 self._compare(row, (data["event_id"], data["decision_id"]))
         except _UNREADABLE:
             self._report(_mismatch(row, "the body cannot be read back"))
