@@ -33,6 +33,7 @@ LINES: dict[str, list[str]] = {
     "policy validate": ["policies/support.yml"],
     "policy show": ["policies/support.yml"],
     "policy fmt": ["policies/support.yml", "--check"],
+    "policy check": ["policies/support.yml"],
     "policy prove": ["policies/support.yml"],
     "policy diff": ["policies/support.yml", "policies/support.yml"],
     "vectors run": ["vectors"],

@@ -27,6 +27,7 @@ LINES: dict[str, list[str]] = {
     "checkpoint": ["checkpoint"],
     "policy_validate": ["policy", "validate"],
     "policy_show": ["policy", "show"],
+    "policy_check": ["policy", "check"],
     "policy_diff": ["policy", "diff", "policies/support.yml", "policies/support.yml"],
     "vectors_run": ["vectors", "run"],
     "vectors_add": ["vectors", "add", "@last"],

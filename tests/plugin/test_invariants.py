@@ -10,7 +10,7 @@ from lumyn.testing import Repo
 PROMISES = """\
 invariants:
   - never: {verdict: TRUST, where: {amount_usd_gt: 25}}
-  - monotone: amount_usd
+  - monotone: evidence.risk
 """
 BROKEN = "  - {name: nothing large, never: {verdict: TRUST, where: {amount_usd_gt: 10}}}\n"
 
@@ -21,7 +21,7 @@ def test_each_invariant_is_an_item(repo: Repo) -> None:
     run = repo.run_pytest("--lumyn-vectors", "-v")
     run.assert_outcomes(passed=PASSING + 2)
     run.match(
-        "policies/shop.yml::never_TRUST_where_amount_usd_gt_25 PASSED*", "policies/shop.yml::monotone_amount_usd *"
+        "policies/shop.yml::never_TRUST_where_amount_usd_gt_25 PASSED*", "policies/shop.yml::monotone_evidence_risk *"
     )
     repo.run_pytest("--lumyn-vectors", "-k", "monotone").assert_outcomes(passed=1, deselected=PASSING + 1)
 

@@ -17,7 +17,7 @@ from lumyn.analysis.dimension import lowest
 from lumyn.analysis.matrix import Matrix
 from lumyn.analysis.mutant import shown, step_of
 from lumyn.analysis.observations import Observation
-from lumyn.analysis.regions import GUARDED, RuleBoxes, View, actions_of
+from lumyn.analysis.regions import RuleBoxes, View, actions_of
 from lumyn.analysis.sheet import Sheet
 from lumyn.analysis.witness import Case, case_at
 from lumyn.errors import Span
@@ -234,22 +234,9 @@ def _of_rule(rule: Rule, sheet: Sheet) -> Iterator[_Wanted]:
 
     def deciding(model: _Model) -> Iterator[tuple[str, Iterable[Box], Iterable[Box]]]:
         for view, boxes in model.applying(rule):
-            yield view.space.action, boxes.true, _rivals(view, rule)
+            yield view.space.action, boxes.true, view.rivals(rule)
 
     yield _Wanted(replace(goal, criterion=Criterion.DECIDES), alone, deciding)
-
-
-def _rivals(view: View, rule: Rule) -> list[Box]:
-    """Return where another rule's effect is at least as strict as a rule's, or the engine blocks or withholds."""
-    found = [*view.engine]
-    for each in view.rules:
-        if each.rule.rule_id == rule.rule_id:
-            continue
-        if rule.verdict is Verdict.TRUST and each.rule.stage in GUARDED:
-            found += each.possible
-        elif each.rule.verdict.strictness >= rule.verdict.strictness:
-            found += each.true
-    return found
 
 
 def _default(policy: Policy, sheet: Sheet) -> _Wanted:

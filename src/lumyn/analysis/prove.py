@@ -127,8 +127,12 @@ def open_keys(view: View, keys: tuple[str, ...]) -> Iterator[tuple[str, Twins]]:
         name = EVIDENCE_PREFIX + key
         if key == FX_RATE_KEY or name not in view.space.index:
             continue
-        dimension = view.space.dimensions[view.space.index[name]]
+        place = view.space.index[name]
+        dimension = view.space.dimensions[place]
+        region = view.trusting()
         # The first candidate of every key is its absence, whatever default stands in for it.
+        if view.space.search.find(((place, 1),), must=region.must, avoid=region.avoid) is None:
+            continue
         twins = (
             twins_of(view, name, (0, cell), (Verdict.TRUST, verdict))
             for cell in range(1, len(dimension.values))

@@ -177,6 +177,29 @@ class View:
         found = (meet(box, edge) for box in held)
         return tuple(box for box in found if box is not None), self._blocks_without(rule, condition, keep=False)
 
+    def rivals(self, rule: Rule) -> list[Box]:
+        """Return where another rule's effect is at least as strict as a rule's, or the engine blocks or withholds."""
+        found = [*self.engine]
+        for each in self.rules:
+            if each.rule.rule_id == rule.rule_id:
+                continue
+            if rule.verdict is Verdict.TRUST and each.rule.stage in GUARDED:
+                found += each.possible
+            elif each.rule.verdict.strictness >= rule.verdict.strictness:
+                found += each.true
+        return found
+
+    def without(self, rule: Rule, condition: Condition) -> tuple[tuple[Box, ...], tuple[Box, ...]]:
+        """Return where a rule would fire, and might, if one of its conditions were left out."""
+        blocks = []
+        for block in rule.blocks:
+            groups = [tuple(each for each in group if each is not condition) for group in block.groups]
+            left = tuple(group for group in groups if group)
+            if left:
+                blocks.append(replace(block, groups=left))
+        less = replace(rule, blocks=tuple(blocks))
+        return self._rule_boxes(less, unknown=False), self._rule_boxes(less, unknown=True)
+
     def _blocks_without(self, rule: Rule, condition: Condition, *, keep: bool) -> tuple[Box, ...]:
         """Return the boxes of a rule whose one condition is taken for true, or for false."""
         blocks = []

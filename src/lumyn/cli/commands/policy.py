@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from lumyn.cli.commands import policy_diff, policy_prove
+from lumyn.cli.commands import policy_check, policy_diff, policy_prove
 from lumyn.cli.console import Console, counted_noun, write
 from lumyn.cli.deciding import STDIN
 from lumyn.cli.exit_codes import ExitCode
@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
     group.command()(validate)
     group.command()(show)
     group.command()(fmt)
+    policy_check.add(group)
     policy_diff.add(group)
     policy_prove.add(group)
     app.add_typer(group)

@@ -1,0 +1,106 @@
+"""`lumyn policy check`: what is odd about a policy, whatever anybody asks of it. Changes nothing."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from lumyn.cli.console import Console, counted_noun, write
+from lumyn.cli.exit_codes import ExitCode
+from lumyn.cli.options import JsonFlag
+from lumyn.cli.workspace import find_config
+
+if TYPE_CHECKING:
+    from lumyn.analysis.check import Finding
+    from lumyn.policy.spec import Policy
+
+__all__ = ["add"]
+
+_STYLES: Final = {"error": "bold red", "warning": "yellow", "note": "dim"}
+
+
+class Format(StrEnum):
+    """How findings are printed."""
+
+    TEXT = "text"
+    SARIF = "sarif"
+    GITHUB = "github"
+
+
+def add(group: typer.Typer) -> None:
+    """Add the command."""
+    group.command()(check)
+
+
+def check(
+    context: typer.Context,
+    path: Annotated[
+        str | None,
+        typer.Argument(metavar="[PATH]", help="A policy file, or git:REV:PATH; default the configured policy."),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 on warnings too.")] = False,
+    form: Annotated[
+        Format, typer.Option("--format", help="text, sarif for code scanning, github for annotations.")
+    ] = Format.TEXT,
+    json: JsonFlag = False,
+) -> int:
+    """
+    Check a policy for every request: rules that never fire or decide, absence that is rewarded, unused constants.
+
+    Exits 1 on errors, and with `--strict` on warnings; what could not be told within its budget is an error.
+
+    JSON (`lumyn.cli.policy_check.v0`): `file`, `policy_hash`, `findings`, each with `code`, `level`, `message`,
+    `line`, `request`.
+    """
+    from lumyn.analysis.check import Level
+    from lumyn.analysis.check import check as findings_of
+    from lumyn.cli.analysing import policy_at
+    from lumyn.discovery import policy_path
+
+    file = path or str(policy_path(find_config(context.obj)))
+    policy = policy_at(file)
+    findings = findings_of(policy)
+    if json:
+        data: dict[str, object] = {
+            "file": file,
+            "policy_hash": policy.policy_hash,
+            "findings": [finding.to_dict() for finding in findings],
+        }
+        Console().json("policy_check", data)
+    elif form is Format.TEXT:
+        _print(Console(), file, policy, findings)
+    else:
+        _print_for_machines(form, findings, file)
+    failing = {Level.ERROR, Level.WARNING} if strict else {Level.ERROR}
+    return ExitCode.FAILED if any(finding.level in failing for finding in findings) else ExitCode.OK
+
+
+def _print_for_machines(form: Format, findings: list[Finding], file: str) -> None:
+    from lumyn.report.findings import sarif, workflow_commands
+
+    if form is Format.SARIF:
+        write(sys.stdout, sarif(findings, file))
+    else:
+        write(sys.stdout, "".join(f"{line}\n" for line in workflow_commands(findings, file)))
+
+
+def _print(console: Console, file: str, policy: Policy, findings: list[Finding]) -> None:
+    from lumyn.report.strength import case_text
+
+    for finding in findings:
+        place = file if finding.span is None else str(finding.span)
+        level = finding.level.value
+        console.line(
+            f"{place}: ", (level, _STYLES[level]), f": {finding.message} ", (f"[{finding.code}]", "dim"), hang=2
+        )
+        if finding.case is not None:
+            console.line((f"for example {case_text(finding.case)}", "dim"), indent=2, hang=4)
+    worst = {finding.level.value for finding in findings} & {"error", "warning"}
+    style = "bold red" if "error" in worst else "bold yellow" if worst else "bold green"
+    counts = [(level, sum(1 for each in findings if each.level.value == level)) for level in _STYLES]
+    told = ", ".join(counted_noun(count, level) for level, count in counts if count) or "nothing odd"
+    rules = f"{counted_noun(len(policy.rules), 'rule')}, {counted_noun(len(policy.action_types), 'action')}"
+    console.line((told, style), f": {policy.policy_id} {policy.policy_version}, {rules}, every request considered")
