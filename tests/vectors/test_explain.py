@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from vector_suites import Root
 
+from lumyn.core.alternatives import WhatIf
 from lumyn.engine.nearest import NearMiss
 from lumyn.model import Stage, Verdict
 from lumyn.vectors import explain, run
@@ -85,12 +86,17 @@ CHANGES = [
 @pytest.mark.parametrize(("condition", "comparison", "change"), CHANGES)
 def test_the_value_that_would_do_it(suite_root: Root, condition: str, comparison: str, change: str) -> None:
     """For every operator; a strict bound is named as one."""
-    found = miss(suite_root, f"if: {{ {condition} }}")
+    explanation = explained(
+        suite_root, escalates(f"if: {{ {condition} }}"), request=REQUEST.replace("vip: false", "vip: true")
+    )
+    found = explanation.nearest
     assert found is not None
     assert ("E", Stage.ESCALATIONS, comparison, True) == (found.rule_id, found.stage, found.comparison, found.known)
     assert found.change.startswith(change)
-    assert (Verdict.ESCALATE, True) == (found.verdict, found.fires_alone)
     assert "policies/p.yml" == found.span.file
+    # In another currency the amount would be another one.
+    would = None if "currency" in condition else WhatIf(words="", verdict=Verdict.ESCALATE, fires=True)
+    assert would == explanation.what_if
 
 
 @pytest.mark.parametrize(
@@ -136,22 +142,93 @@ def test_any_and_all_blocks(suite_root: Root) -> None:
 def test_a_missing_fact_is_unknown_not_false(suite_root: Root) -> None:
     """The comparison had nothing to compare."""
     request = REQUEST.replace("risk: 0.5, ", "")
-    found = miss(suite_root, "if: { evidence.risk_gte: 0.7 }", request=request, expect="reason_codes: [ACME_ONE]")
+    explanation = explained(
+        suite_root,
+        escalates("if: { evidence.risk_gte: 0.7 }"),
+        request=request.replace("vip: false", "vip: true"),
+        expect="reason_codes: [ACME_ONE]",
+    )
+    found = explanation.nearest
     assert found is not None
     assert ("risk missing >= 0.7", False, "0.7") == (found.comparison, found.known, found.change)
-    assert (Verdict.QUERY, False) == (found.verdict, found.fires_alone)
+    assert WhatIf(words="", verdict=Verdict.ESCALATE, fires=True) == explanation.what_if
 
 
-def test_a_stricter_rule_would_stay(suite_root: Root) -> None:
-    """A trust path that nearly fired does not make the verdict looser by itself."""
-    found = explained(suite_root, escalates("if: { amount_usd_gt: 10 }")).nearest
-    assert found is not None
-    assert ("T", Verdict.TRUST, Verdict.ESCALATE, False) == (
-        found.rule_id,
-        found.effect,
-        found.verdict,
-        found.fires_alone,
-    )
+class TestWhatWouldComeOfIt:
+    """What the engine answers when the one comparison holds; never the sum of rules that were traced."""
+
+    def test_a_stricter_rule_would_stay(self, suite_root: Root) -> None:
+        """A trust path that nearly fired does not make the verdict looser by itself."""
+        found = explained(suite_root, escalates("if: { amount_usd_gt: 10 }"))
+        assert found.nearest is not None
+        assert ("T", Verdict.TRUST) == (found.nearest.rule_id, found.nearest.effect)
+        assert WhatIf(words="", verdict=Verdict.ESCALATE, fires=True) == found.what_if
+
+    def test_a_rule_that_reads_the_same_value_lets_go_of_it(self, suite_root: Root) -> None:
+        """The value that fires the one does not fire the other any more."""
+        near = escalates("if: { evidence.risk_lt: 0.4 }", rule_id="U").replace("ESCALATIONS", "TRUST_PATHS")
+        near = near.replace("verdict: ESCALATE", "verdict: TRUST")
+        found = explained(
+            suite_root,
+            escalates("if: { evidence.risk_gte: 0.4 }", code="ACME_TWO"),
+            near,
+            expect="verdict: TRUST, reason_codes: [ACME_ONE]",
+        )
+        assert found.nearest is not None
+        assert ("U", "less than 0.4") == (found.nearest.rule_id, found.nearest.change)
+        assert WhatIf(words="", verdict=Verdict.TRUST, fires=True) == found.what_if
+
+    def test_further_away_something_else_comes_out(self, suite_root: Root) -> None:
+        """The nearest outcome, and the values that it is true of."""
+        block = escalates("if: { evidence.count_gte: 9 }", rule_id="B", code="ACME_TWO")
+        block = block.replace("ESCALATIONS", "HARD_BLOCKS").replace("verdict: ESCALATE", "verdict: ABSTAIN")
+        found = explained(
+            suite_root,
+            escalates("if: { evidence.count_gt: 3 }"),
+            block,
+            request=REQUEST.replace("vip: false", "vip: true"),
+            expect="verdict: ESCALATE, reason_codes: [ACME_ONE]",
+        )
+        assert found.nearest is not None
+        assert ("E", "more than 3") == (found.nearest.rule_id, found.nearest.change)
+        assert WhatIf(words="with count from 4 to 8", verdict=Verdict.ESCALATE, fires=True) == found.what_if
+        # A value that is named stands for itself.
+        found = explained(
+            suite_root,
+            escalates("if: { evidence.count_gte: 4 }"),
+            block,
+            request=REQUEST.replace("vip: false", "vip: true"),
+            expect="verdict: ESCALATE, reason_codes: [ACME_ONE]",
+        )
+        assert WhatIf(words="", verdict=Verdict.ESCALATE, fires=True) == found.what_if
+
+    def test_memory_is_asked_again(self, suite_root: Root) -> None:
+        """Another value resembles other experience; the rule that nearly fired is not the one that decides then."""
+        text = """\
+        - name: one
+          memory: [{ label: failure, request: { $use: other }, summary: INC-42 }]
+          request: { $use: small }
+          expect: { verdict: ABSTAIN, reason_codes: [ACME_ONE] }
+        """
+        rules = [
+            escalates("if: { evidence.tier_is: high }"),
+            escalates("if: { risk.failure_similarity_gt: 0.9 }", rule_id="S", code="ACME_TWO")
+            .replace("ESCALATIONS", "HARD_BLOCKS")
+            .replace("verdict: ESCALATE", "verdict: ABSTAIN"),
+        ]
+        suite_root.write("policies/p.yml", HEAD + "".join(f"  - {rule}\n" for rule in rules))
+        small = REQUEST.replace("vip: false", "vip: true")
+        head = (
+            'schema_version: vector.v0\npolicy: policies/p.yml\nclock: "2026-01-15T12:00:00Z"\nfixtures:\n  requests:\n'
+            f"    small: {{ {small} }}\n    other: {{ {small.replace('tier: low', 'tier: high')} }}\n"
+        )
+        vector = suite_root.suite(text, head=head).vectors[0]
+        assert () == vector.problems
+        found = explain(run(vector))
+        assert found is not None
+        assert found.nearest is not None
+        assert ("E", Verdict.ESCALATE) == (found.nearest.rule_id, found.nearest.effect)
+        assert WhatIf(words="", verdict=Verdict.ABSTAIN, fires=True) == found.what_if
 
 
 def test_which_of_several(suite_root: Root) -> None:

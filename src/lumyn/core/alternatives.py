@@ -12,17 +12,20 @@ from itertools import combinations, groupby
 from typing import Final, TypeAlias
 
 from lumyn.core.judge import judge
-from lumyn.core.levers import Lever, Option, levers, with_value
+from lumyn.core.levers import SIMILARITY, Lever, Option, levers, with_value
 from lumyn.core.requests import REQUEST_SCHEMA, minor_digits, request_from_document
 from lumyn.core.stretches import Stretch, merged
 from lumyn.documents import join_pointer
 from lumyn.documents.schema import check
 from lumyn.engine.compiled import ActionPlan
 from lumyn.engine.similarity import MemorySnapshot
+from lumyn.engine.trace import Fact, read_attribute
 from lumyn.model import Evaluation, JsonObject, JsonValue, Verdict
+from lumyn.policy.operators import EVIDENCE_PREFIX
 from lumyn.policy.scalars import EXACT, decimal_text
+from lumyn.policy.spec import Condition, EvidenceType
 
-__all__ = ["Alternative", "Change", "Situation", "alternatives"]
+__all__ = ["Alternative", "Change", "Situation", "WhatIf", "alternatives", "what_if"]
 
 _TRIED: Final = 1_000
 """How many pairs of changes are decided at most."""
@@ -112,6 +115,100 @@ def alternatives(situation: Situation) -> tuple[Alternative, ...]:
     return tuple(sorted(found, key=lambda each: (each.verdict.strictness > now.strictness, each.distance)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhatIf:
+    """
+    What would have come of it, had one comparison held that did not.
+
+    Attributes:
+        words: The values this is true of, such as `with risk 0.5 or more and less than 0.7`; empty where it is true of
+            every value that makes the comparison hold, or of the one value that it names.
+        verdict: What the engine answers then.
+        fires: Whether the rule fires then.
+    """
+
+    words: str
+    verdict: Verdict
+    fires: bool
+
+
+def what_if(situation: Situation, condition: Condition, rule_id: str) -> WhatIf | None:
+    """
+    Return what would have come of it, had `condition` of the rule held; of several outcomes, the nearest.
+
+    Returns:
+        None where that cannot be told: nothing that a request could hold makes the condition true, or what it reads
+        is not looked at one by one, such as currencies.
+    """
+    bench = _Bench(situation)
+    place = next((place for place, lever in enumerate(bench.levers) if _attribute(lever) == condition.fact), None)
+    if place is None or not _all_looked_at(situation, condition):
+        return None
+    outcomes: dict[int, tuple[Verdict, bool]] = {}
+    named: int | None = None
+    for at in range(len(bench.levers[place].options)):
+        evaluation, value = bench.decided(((place, at),)), bench.value_of(((place, at),), condition.fact)
+        if evaluation is not None and _holds(condition, value):
+            outcomes[at] = evaluation.verdict, any(rule.rule_id == rule_id for rule in evaluation.matched_rules)
+            if value == condition.operand and condition.operator.name in _NAMING_ONE:
+                named = at
+    if not outcomes:
+        return None
+    options = bench.levers[place].options
+    nearest = min(outcomes, key=lambda at: options[at].distance) if named is None else named
+    verdict, fires = outcomes[nearest]
+    if named is not None or len(set(outcomes.values())) == 1:
+        return WhatIf(words="", verdict=verdict, fires=fires)
+    alike = [options[at] for at in _alike(options, outcomes, nearest)]
+    return WhatIf(words=_words(bench.levers[place], alike), verdict=verdict, fires=fires)
+
+
+def _alike(options: Sequence[Option], outcomes: dict[int, tuple[Verdict, bool]], nearest: int) -> range:
+    """Return the neighbouring stretches around one that come out like it."""
+    low = high = nearest
+    while options[low].stretch and options[low - 1].stretch and outcomes.get(low - 1) == outcomes[nearest]:
+        low -= 1
+    while options[high].stretch and outcomes.get(high + 1) == outcomes[nearest] and options[high + 1].stretch:
+        high += 1
+    return range(low, high + 1)
+
+
+_NAMING_ONE: Final = {"gte", "lte", "is"}
+"""Operators of which the operand itself is the value to name."""
+
+
+def _attribute(lever: Lever) -> str:
+    """Return what a condition that reads the lever calls it."""
+    if not lever.path:
+        return SIMILARITY
+    if lever.path[0] == "evidence":
+        return EVIDENCE_PREFIX + lever.name
+    return "amount_usd" if lever.name == "amount" else lever.name
+
+
+def _all_looked_at(situation: Situation, condition: Condition) -> bool:
+    """Return False where more makes the condition true than the options: texts that only memory tells apart."""
+    policy, request = situation.plan.policy, request_from_document(situation.document)
+    if condition.fact == "amount_usd":
+        # What is not there could come in any currency.
+        return situation.plan.facts(request).amount_usd is not None
+    if condition.operator.name not in {"ne", "not_in", "present"} or condition.evidence_key is None:
+        return True
+    spec = policy.evidence.get(condition.evidence_key)
+    rules = policy.rules_for(request.action_type)
+    remembers = any(each.fact == SIMILARITY for rule in rules for each in rule.conditions)
+    return not remembers or (spec is not None and spec.type in _CLOSED)
+
+
+_CLOSED: Final = {EvidenceType.NUMBER, EvidenceType.INTEGER, EvidenceType.BOOLEAN, EvidenceType.ENUM}
+
+
+def _holds(condition: Condition, value: Fact) -> bool:
+    if condition.operator.name == "present":
+        return (value is not None) == condition.operand
+    return value is not None and condition.operator.holds(value, condition.operand)
+
+
 class _Bench:
     """Decides changed requests, each once."""
 
@@ -136,9 +233,14 @@ class _Bench:
         evaluation = self.decided(choice)
         return None if evaluation is None else evaluation.verdict
 
-    def _decide(self, choice: _Choice) -> Evaluation | None:
-        situation = self._situation
-        document, similarity = situation.document, None
+    def value_of(self, choice: _Choice, attribute: str) -> Fact:
+        """Return what a condition on the attribute would look at in the changed request."""
+        document, similarity = self._changed(choice)
+        facts = self._situation.plan.facts(request_from_document(document))
+        return read_attribute(attribute, facts, self._situation.similarity if similarity is None else similarity)
+
+    def _changed(self, choice: _Choice) -> tuple[JsonObject, Decimal | None]:
+        document, similarity = self._situation.document, None
         for place, at in choice:
             lever = self.levers[place]
             value = lever.options[at].value
@@ -146,6 +248,11 @@ class _Bench:
                 document = with_value(document, lever.path, value)
             elif isinstance(value, float):
                 similarity = Decimal(repr(value))
+        return document, similarity
+
+    def _decide(self, choice: _Choice) -> Evaluation | None:
+        situation = self._situation
+        document, similarity = self._changed(choice)
         if self._checks and not check(REQUEST_SCHEMA, document):
             return None
         request = request_from_document(document)

@@ -35,9 +35,9 @@ class NearMiss:
     Attributes:
         comparison: As it was made, such as `amount_usd 200 > 200`.
         known: False when the comparison had nothing to compare; then it was unknown rather than false.
-        change: What would make it hold, in words, such as `more than 200`.
-        verdict: What the verdict would then be.
-        fires_alone: Whether that verdict is the rule's own; otherwise a stricter rule would still decide.
+        condition: What was compared.
+        change: What would make it hold, in words, such as `more than 200`. What would come of that, no trace can tell:
+            other rules may read the same value.
     """
 
     rule_id: str
@@ -46,9 +46,8 @@ class NearMiss:
     span: Span
     comparison: str
     known: bool
+    condition: Condition
     change: str
-    verdict: Verdict
-    fires_alone: bool
 
 
 def nearest_miss(
@@ -75,7 +74,7 @@ def nearest_miss(
             continue
         emits_lost = not set(lost).isdisjoint(rule.rule.reason_codes)
         effect_wanted = rule.rule.verdict in wanted
-        found = _near_miss(rule, short, change, traced)
+        found = _near_miss(rule, short, change)
         candidates.append((not emits_lost, not effect_wanted, _distance(short), place, found))
     return min(candidates, key=lambda candidate: candidate[:4])[4] if candidates else None
 
@@ -122,20 +121,16 @@ def _failing(group: tuple[Condition, ...], conditions: Iterator[ConditionTrace])
     return [condition for condition in traced if condition.outcome is not Truth.TRUE]
 
 
-def _near_miss(rule: RuleTrace, short: ConditionTrace, change: str, traced: Trace) -> NearMiss:
-    effect = rule.rule.verdict
-    fired = [matched.effect for matched in traced.evaluation.matched_rules]
-    verdict = Verdict.strictest([*fired, effect]) or effect
+def _near_miss(rule: RuleTrace, short: ConditionTrace, change: str) -> NearMiss:
     return NearMiss(
         rule_id=rule.rule.rule_id,
         stage=rule.rule.stage,
-        effect=effect,
+        effect=rule.rule.verdict,
         span=rule.rule.span,
         comparison=condition_text(short),
         known=short.outcome is not Truth.UNKNOWN,
+        condition=short.condition,
         change=change,
-        verdict=verdict,
-        fires_alone=verdict is effect,
     )
 
 

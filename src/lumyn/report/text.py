@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from lumyn.core.alternatives import WhatIf
 from lumyn.core.deciding import DecidingRule
 from lumyn.engine.nearest import NearMiss
 from lumyn.errors import InvalidDocumentError
@@ -220,7 +221,7 @@ def _entries(result: VectorResult, explanation: Explanation, rerun: str) -> Iter
     for place, rule in enumerate(explanation.deciding):
         yield ("decided by" if place == 0 else "and"), _deciding(rule)
     if explanation.nearest is not None:
-        yield "nearest miss", _nearest(explanation.nearest)
+        yield "nearest miss", _nearest(explanation.nearest, explanation.what_if)
     if explanation.memory is not None:
         yield "memory", _memory(explanation.memory)
     yield "rerun", [[Segment(printable(rerun))]]
@@ -269,13 +270,15 @@ def _deciding(rule: DecidingRule) -> list[_Word]:
     return words
 
 
-def _nearest(miss: NearMiss) -> list[_Word]:
+def _nearest(miss: NearMiss, found: WhatIf | None) -> list[_Word]:
     outcome = "is false" if miss.known else "is unknown"
+    change = miss.change if found is None else found.words or miss.change
     words: list[_Word] = [[Segment(printable(miss.rule_id), Style.NAME)], [Segment(f"({miss.stage})")]]
-    words += _words(f"{printable(miss.comparison)} {outcome}; {printable(miss.change)} would")
-    if miss.fires_alone:
-        return [*words, *_verdict(miss.effect.value)]
-    return [*words, *_words("fire it, and"), *_verdict(miss.verdict.value), *_words("would stay")]
+    words += _words(f"{printable(miss.comparison)} {outcome}; {printable(change)} would")
+    if found is not None and found.verdict is miss.effect:
+        return [*words, *_verdict(found.verdict.value)]
+    words += _words("fire it" if found is not None and found.fires else "make it true")
+    return words if found is None else [*words, *_words("and give"), *_verdict(found.verdict.value)]
 
 
 def _memory(memory: MemoryNote) -> list[_Word]:

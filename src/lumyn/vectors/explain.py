@@ -8,12 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from lumyn.core.alternatives import Situation, WhatIf, what_if
 from lumyn.core.deciding import DecidingRule, deciding_rules
 from lumyn.core.records import NO_SNAPSHOT, DecisionRecord
 from lumyn.core.requests import request_from_document
 from lumyn.digest import freeze
-from lumyn.engine.evaluator import trace
+from lumyn.engine.evaluator import compile_policy, trace
 from lumyn.engine.nearest import NearMiss, nearest_miss
+from lumyn.engine.similarity import MemorySnapshot
 from lumyn.engine.trace import Trace
 from lumyn.model import Match, Verdict
 from lumyn.vectors.drift import DriftKind
@@ -51,6 +53,7 @@ class Explanation:
         gained: Reason codes that came and were not expected.
         deciding: At least one rule when a record came out; empty after an error.
         nearest: The rule that one more comparison would have fired, or None.
+        what_if: What the engine answers when that comparison holds; None where that cannot be told.
         memory: None after an error.
         rerun: The command that runs this vector again.
     """
@@ -62,6 +65,7 @@ class Explanation:
     gained: tuple[str, ...]
     deciding: tuple[DecidingRule, ...]
     nearest: NearMiss | None
+    what_if: WhatIf | None
     memory: MemoryNote | None
     rerun: str
 
@@ -81,6 +85,7 @@ def explain(result: VectorResult) -> Explanation | None:
             lost, gained = drift.lost, drift.gained
     traced = trace_of(step)
     record = step.record
+    near = None if traced is None else nearest_miss(traced, wanted=_wanted(expected), lost=lost)
     return Explanation(
         step=step,
         expected=expected,
@@ -88,7 +93,8 @@ def explain(result: VectorResult) -> Explanation | None:
         lost=lost,
         gained=gained,
         deciding=() if record is None else deciding_rules(record, step.policy, traced),
-        nearest=None if traced is None else nearest_miss(traced, wanted=_wanted(expected), lost=lost),
+        nearest=near,
+        what_if=None if traced is None or near is None else _what_if(step, traced, near),
         memory=None if record is None else _memory(record),
         rerun=f'pytest "{result.vector.node_id}" --lumyn-vectors',
     )
@@ -103,6 +109,23 @@ def trace_of(step: StepResult) -> Trace | None:
     if not isinstance(document, dict):
         return None
     return trace(step.policy, request_from_document(document), similarity=record.failure_similarity)
+
+
+def _what_if(step: StepResult, traced: Trace, near: NearMiss) -> WhatIf | None:
+    """Return what the engine answers when the comparison holds, with the memory that the decision saw."""
+    record = step.record
+    document = freeze(step.request)
+    memory = step.memory or MemorySnapshot()
+    if record is None or not isinstance(document, dict) or memory.digest != record.memory_snapshot:
+        return None
+    situation = Situation(
+        plan=compile_policy(step.policy).plan(traced.facts.action_type),
+        document=document,
+        memory=memory,
+        evaluation=traced.evaluation,
+        similarity=record.failure_similarity,
+    )
+    return what_if(situation, near.condition, near.rule_id)
 
 
 def _memory(record: DecisionRecord) -> MemoryNote:

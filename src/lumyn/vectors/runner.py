@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 __all__ = ["NO_HOOKS", "Outcome", "RunHooks", "StepOutcome", "StepResult", "VectorResult", "run", "settle"]
 
 
+_KEPT_ITEMS: Final = 1_000
+"""How many items of memory are kept of a decision that drifted."""
+
+
 class Outcome(StrEnum):
     """
     How a vector came out.
@@ -96,6 +100,7 @@ class StepResult:
         record: What came out of a decide or replay step, or None.
         error: The Lumyn error that was raised, expected or not, or None.
         labels: How many labels the scenario had given or taken back by then.
+        memory: What a decision that drifted saw; None when it saw nothing, or too much to keep.
     """
 
     index: int
@@ -107,6 +112,7 @@ class StepResult:
     error: LumynError | None = None
     drifts: tuple[Drift, ...] = ()
     labels: int = 0
+    memory: MemorySnapshot | None = None
 
     @property
     def name(self) -> str:
@@ -352,7 +358,20 @@ class _Run:
             error=error,
             drifts=tuple(drifts),
             labels=len(self.world.labelled),
+            memory=None if request is None or record is None or not drifts else self._memory(request, record),
         )
+
+    def _memory(self, request: JsonObject, record: DecisionRecord) -> MemorySnapshot | None:
+        """Return what a decision that was just made saw; None when it saw nothing, or too much to keep."""
+        _, _, rest = record.memory_snapshot.partition(":")
+        count, _, _ = rest.partition(":")
+        if not count.isdecimal() or not 0 < int(count) <= _KEPT_ITEMS:
+            return None
+        try:
+            asked = self.world.gate.parse(request).request
+            return MemorySnapshot(self.world.store.memory_items(asked.tenant_id, asked.action_type))
+        except LumynError:
+            return None
 
 
 def _not_changed(expect: Expectation, index: int, message: str) -> Drift:
