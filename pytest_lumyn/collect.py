@@ -73,6 +73,10 @@ class VectorFile(pytest.File):
         suite = self.collection.shelf.whole(self.path, self.policy, digest=self.digest)
         return next(vector for vector in suite.vectors if vector.vector_id == packed.vector_id)
 
+    def policy_of(self, packed: PackedVector) -> Policy:
+        """Return the policy that decides a vector of this file first."""
+        return self.collection.shelf.policy(packed.policy_file, self.policy)
+
     def _item(self, vector: Vector | PackedVector) -> VectorItem:
         try:
             item: VectorItem = VectorItem.from_parent(self, name=vector.vector_id, vector=vector)

@@ -27,6 +27,7 @@ from pytest_lumyn.failure import TEXT_WIDTH, drift_failure, error_failure
 
 if TYPE_CHECKING:
     from lumyn import DecisionRecord, Gate
+    from lumyn.policy.spec import Policy
 
 __all__ = ["VectorDriftError", "VectorError", "VectorInvalidError", "VectorItem", "deciding_ids", "shown_step"]
 
@@ -41,6 +42,8 @@ class VectorSource(Protocol):
     def ready(self, packed: PackedVector) -> Vector: ...
 
     def whole(self, packed: PackedVector) -> Vector: ...
+
+    def policy_of(self, packed: PackedVector) -> Policy: ...
 
 
 class VectorError(Exception):
@@ -96,6 +99,12 @@ class VectorItem(pytest.Item):
         """The vector with all that explains it; reads its file again. Raises LumynError if that has changed since."""
         short = self.short
         return short if isinstance(short, Vector) else self._file.whole(short)
+
+    @property
+    def policy(self) -> Policy | None:
+        """The policy that decides first; costs no reading of the vector's file."""
+        short = self.short
+        return short.policy if isinstance(short, Vector) else self._file.policy_of(short)
 
     @property
     def _file(self) -> VectorSource:

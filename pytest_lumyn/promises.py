@@ -26,9 +26,9 @@ class Promises:
             return
         policies: dict[str, tuple[Policy, str]] = {}
         for item in items:
-            if isinstance(item, VectorItem) and item.vector.policy is not None and item.vector.policy.promises:
-                policy = item.vector.policy
-                policies.setdefault(policy.policy_hash, (policy, item.vector.policy_file or policy.policy_id))
+            if isinstance(item, VectorItem) and item.policy is not None and item.policy.promises:
+                policy = item.policy
+                policies.setdefault(policy.policy_hash, (policy, item.short.policy_file or policy.policy_id))
         if policies:
             from pytest_lumyn.invariants import items_of
 

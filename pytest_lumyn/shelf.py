@@ -52,7 +52,7 @@ class Shelf:
         if packed is not None:
             return packed
         suite = load_suite(path, root=self._base, policy_override=override, parse=self._parse)
-        packed = None if suite.problems else pack(suite, lambda named: self._policy(named, override))
+        packed = None if suite.problems else pack(suite, lambda named: self.policy(named, override))
         if packed is None:
             return suite
         if self._cache is not None and all(packed.inputs.values()):
@@ -61,7 +61,7 @@ class Shelf:
 
     def ready(self, packed: PackedVector, path: Path, override: Policy | None) -> Vector:
         """Return a vector to run."""
-        return unpack(packed, path=path, policy_of=lambda named: self._policy(named, override))
+        return unpack(packed, path=path, policy_of=lambda named: self.policy(named, override))
 
     def suite(self, path: Path) -> Suite:
         """
@@ -115,7 +115,8 @@ class Shelf:
             self._digests[name] = bytes_digest(data)
         return self._digests[name]
 
-    def _policy(self, name: str, override: Policy | None) -> Policy:
+    def policy(self, name: str, override: Policy | None) -> Policy:
+        """Return the policy of a name as vectors write it; the one put in place of all where there is one."""
         if not name and override is not None:
             return override
         return self._sources.policy_at(name)

@@ -381,9 +381,11 @@ def test_the_test_of_the_plugin_page_passes(tmp_path: Path) -> None:
     policy = (ROOT / "policies" / "lumyn-support.v0.yml").read_text(encoding="utf-8")
     request = json.loads(page("examples/curl/refund_trusted.json"))
     del request["request_id"]
-    (test,) = [content for info, content in fenced(page("docs/pytest-plugin.md")) if info == "python"]
-    repo = Repo({"policies/refunds.yml": policy, "test_it.py": f"REQUEST = {request!r}\n{test}"}, path=tmp_path)
-    repo.run_pytest().assert_outcomes(passed=1)
+    tests = [content for info, content in fenced(page("docs/pytest-plugin.md")) if info == "python"]
+    assert 2 == len(tests)
+    files = {f"test_{place}.py": f"REQUEST = {request!r}\n{test}" for place, test in enumerate(tests)}
+    repo = Repo({"policies/refunds.yml": policy, **files}, path=tmp_path)
+    repo.run_pytest().assert_outcomes(passed=2)
 
 
 def test_the_quickstart_works(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": GROUND | ENGINES | TOOLS | {"core", "config", "discovery", "lumyn"},
     "api": GROUND | ENGINES | {"core", "config", "discovery", "lumyn"},
     "__main__": {"cli"},
-    "testing": set(),
+    "testing": GROUND | ENGINES | {"core"},
     "lumyn": GROUND | ENGINES | {"core", "discovery"},
     "pytest_lumyn": GROUND | ENGINES | TOOLS | {"core", "config", "discovery", "lumyn"},
 }

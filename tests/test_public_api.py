@@ -35,6 +35,7 @@ PUBLIC = (
     "lumyn.store",
     "lumyn.store.base",
     "lumyn.testing",
+    "lumyn.testing.strategies",
     "lumyn.vectors",
     "pytest_lumyn.fixtures",
     "pytest_lumyn.hookspecs",

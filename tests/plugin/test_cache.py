@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from plugin.shop import PASSING, POLICY, VECTORS
 
+from lumyn.policy.loader import parse_policy
 from lumyn.testing import Repo, Run
 from pytest_lumyn.cache import Cache
+from pytest_lumyn.shelf import Shelf
 
 FILE = "vectors/shop/refund.yml"
 KEPT = ".pytest_cache/d/lumyn"
@@ -136,6 +138,25 @@ def test_another_policy_is_not_confused_with_the_one_named(repo: Repo, home: Pat
         run = vectors(repo, f"--lumyn-policy={policy}")
         assert failed == run.outcomes.get("failed", 0), run.text
         vectors(repo).assert_outcomes(passed=PASSING)
+
+
+def test_an_entry_made_for_one_policy_is_not_read_for_another(repo: Repo, home: Path) -> None:
+    vectors(repo)
+    cache = Cache(repo.path / KEPT, (home / "lumyn/vectors.key").read_bytes())
+    path = repo.path / FILE
+    one, other = (parse_policy(POLICY.replace("1.0.0", version), file="p.yml") for version in ("1.0.0", "2.0.0"))
+    shelf = Shelf(repo.path, cache)
+    shelf.read(path, one)
+    entry = shelf._entry(path, one)
+    assert None is not shelf._kept(entry, path, one)
+    assert None is shelf._kept(entry, path, other)
+
+
+def test_no_vector_that_passes_is_read_whole(repo: Repo, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither collecting nor reporting asks for more than was kept in short."""
+    vectors(repo).assert_outcomes(passed=PASSING)
+    monkeypatch.setattr(Shelf, "whole", None)
+    vectors(repo, "--lumyn-report=r.json", "--lumyn-coverage").assert_outcomes(passed=PASSING)
 
 
 def test_the_outcomes_and_texts_are_those_of_a_run_without(repo: Repo, home: Path) -> None:

@@ -229,3 +229,11 @@ def test_workers_count_vectors(make_repo: MakeRepo) -> None:
     run = repo.run_pytest("--lumyn-vectors", "-n1", "-p", "xdist", own_process=True)
     assert 4 == run.exit_code
     run.match("ERROR: lumyn: 5 vectors found, at least 6 are due (lumyn_min_vectors)")
+
+
+def test_a_link_to_a_vector_file_that_is_gone_is_red(repo: Repo) -> None:
+    """pytest passes such links by, and their vectors with them."""
+    (repo.path / "vectors/shop/gone.yml").symlink_to("nowhere.yml")
+    run = repo.run_pytest("--lumyn-vectors")
+    assert 4 == run.exit_code
+    run.match("ERROR: lumyn: links to vector files that are not there: `vectors/shop/gone.yml`; mend or delete them")

@@ -64,6 +64,7 @@ class PackedVector:
     skip: str | None
     xfail: XFail | None
     proposed: bool
+    policy_file: str
     body: str
 
 
@@ -107,7 +108,7 @@ def unpack(packed: PackedVector, *, path: Path, policy_of: PolicyOf) -> Vector:
     Its `document` is empty, its `origins` lead nowhere, and all of its parts stand where the vector begins.
     """
     span = packed.span
-    name, row, why, clock, policy_file, mode, memory, steps = json.loads(packed.body)
+    name, row, why, clock, mode, memory, steps = json.loads(packed.body)
     return Vector(
         vector_id=packed.vector_id,
         name=name,
@@ -118,8 +119,8 @@ def unpack(packed: PackedVector, *, path: Path, policy_of: PolicyOf) -> Vector:
         path=path,
         span=span,
         clock=clock,
-        policy=policy_of(policy_file),
-        policy_file=policy_file,
+        policy=policy_of(packed.policy_file),
+        policy_file=packed.policy_file,
         mode=None if mode is None else Mode(mode),
         memory=tuple(
             MemorySeed(name=each, label=Label(label), request=request, summary=summary, span=span)
@@ -154,7 +155,6 @@ def _packed(vector: Vector) -> PackedVector:
         vector.row,
         vector.why,
         vector.clock,
-        vector.policy_file,
         vector.mode,
         [[seed.name, seed.label, seed.request, seed.summary] for seed in vector.memory],
         [_step(step) for step in vector.steps],
@@ -170,6 +170,7 @@ def _packed(vector: Vector) -> PackedVector:
         skip=vector.skip,
         xfail=vector.xfail,
         proposed=vector.proposed,
+        policy_file=vector.policy_file,
         body=json.dumps(body, separators=(",", ":")),
     )
 
@@ -276,6 +277,7 @@ def to_lines(suite: PackedSuite) -> list[str]:
             each.tags,
             each.skip,
             each.proposed,
+            each.policy_file,
             None if each.xfail is None else [each.xfail.reason, each.xfail.until and each.xfail.until.isoformat()],
         ]
         for each in suite.vectors
@@ -294,7 +296,7 @@ def from_lines(lines: Sequence[str]) -> PackedSuite:
     """
     file, digest, inputs, shared, used, heads = json.loads(lines[0])
     vectors = []
-    for (vector_id, suite, (line, column), is_scenario, marks, tags, skip, proposed, xfail), body in zip(
+    for (vector_id, suite, (line, column), is_scenario, marks, tags, skip, proposed, policy_file, xfail), body in zip(
         heads, lines[1:], strict=True
     ):
         until = xfail and xfail[1] and date.fromisoformat(xfail[1])
@@ -309,6 +311,7 @@ def from_lines(lines: Sequence[str]) -> PackedSuite:
                 tags=tuple(tags),
                 skip=skip,
                 proposed=proposed,
+                policy_file=policy_file,
                 xfail=xfail and XFail(reason=xfail[0], until=until),
                 body=body,
             )
