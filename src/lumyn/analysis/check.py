@@ -170,7 +170,8 @@ def _of_action(view: View) -> Iterator[Finding]:
     if not region.must[0]:
         return
     for key, twins in open_keys(view, tuple(policy.keys_for(action))):
-        _sure(policy, twins.second, twins.after)
+        if twins.after is Verdict.TRUST:
+            raise AnalysisDefectError("the engine trusts a request that the analysis took for another")
         spec = policy.evidence.get(key)
         chosen = spec is not None and spec.default is not None
         message = f"{action}: leaving `{key}` out earns TRUST where a value of it gets {twins.after}" + (

@@ -20,7 +20,7 @@ from lumyn.model import Verdict
 from lumyn.policy.operators import EVIDENCE_PREFIX, OPERATORS
 from lumyn.policy.spec import Condition, Policy
 
-__all__ = ["Twins", "ascending", "cuts", "twins_of"]
+__all__ = ["Twins", "ascending", "cuts", "forfeited", "twins_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,39 @@ def twins_of(view: View, dimension: str, pair: tuple[int, int], verdicts: tuple[
                 cases = case_at(space.action, point), case_at(space.action, other)
                 return Twins(*cases, *verdicts)
     return None
+
+
+def forfeited(view: View, dimension: str, absent: int, cell: int) -> tuple[Case, Case] | None:
+    """
+    Return two requests that agree but for one dimension: trusted in the cell `absent`, and not in another cell.
+
+    Raises:
+        BudgetExceededError: Neither such requests nor a proof that there are none was found.
+    """
+    space = view.space
+    place = space.index[dimension]
+    here = _at(view.trusting(), place, absent)
+    if here is None:
+        return None
+    start: Box = ((place, 1 << absent),)
+    telling = [box for box in (*view.engine, *view.guards) if not _holds_at(box, place, absent)]
+    guarded = _boxes_at(telling, place, cell)
+    corner = None
+    if guarded:
+        corner = space.search.find(start, must=[*here.must, guarded], avoid=here.avoid)
+    if corner is None:
+        trusted = _boxes_at(view.firing(Verdict.TRUST), place, cell)
+        if set(here.must[0]) - set(trusted):
+            corner = space.search.find(start, must=here.must, avoid=(*here.avoid, *trusted))
+    if corner is None:
+        return None
+    point = space.point(corner)
+    other = {**point, dimension: space.dimensions[place].values[cell]}
+    return case_at(space.action, point), case_at(space.action, other)
+
+
+def _holds_at(box: Box, place: int, cell: int) -> bool:
+    return all(dimension != place or mask >> cell & 1 for dimension, mask in box)
 
 
 def _at(region: Region, place: int, cell: int) -> Region | None:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from lumyn.analysis.boxes import BUDGET, EVERYWHERE, Box, BudgetExceededError
 from lumyn.analysis.candidates import SpaceTooLargeError
 from lumyn.analysis.cells import Space
-from lumyn.analysis.copies import Twins, ascending, cuts, twins_of
+from lumyn.analysis.copies import Twins, ascending, cuts, forfeited, twins_of
 from lumyn.analysis.regions import View, actions_of
 from lumyn.analysis.witness import AnalysisDefectError, Case, case_at, evaluate
 from lumyn.model import Evaluation, Verdict
@@ -133,30 +133,17 @@ def open_keys(view: View, keys: tuple[str, ...]) -> Iterator[tuple[str, Twins]]:
         # The first candidate of every key is its absence, whatever default stands in for it.
         if view.space.search.find(((place, 1),), must=region.must, avoid=region.avoid) is None:
             continue
-        twins = (
-            twins_of(view, name, (0, cell), (Verdict.TRUST, verdict))
-            for cell in range(1, len(dimension.values))
-            for verdict in (Verdict.ESCALATE, Verdict.QUERY)
-        )
-        found = next((each for each in twins if each is not None), None)
-        found = found or next(_blocked(view, name), None)
+        unusable = 0
+        for states in dimension.states.values():
+            for mask in states.values():
+                unusable |= mask
+        # Values the engine itself blocks forfeit everything, which is no news.
+        usable = (cell for cell in range(1, len(dimension.values)) if not unusable >> cell & 1)
+        pairs = (forfeited(view, name, 0, cell) for cell in usable)
+        found = next((pair for pair in pairs if pair is not None), None)
         if found is not None:
-            yield key, found
-
-
-def _blocked(view: View, name: str) -> Iterator[Twins]:
-    """Yield the same for values that a rule of the policy blocks; those the engine blocks are no news."""
-    space = view.space
-    dimension = space.dimensions[space.index[name]]
-    unusable = 0
-    for states in dimension.states.values():
-        for mask in states.values():
-            unusable |= mask
-    for cell in range(1, len(dimension.values)):
-        if not unusable >> cell & 1:
-            found = twins_of(view, name, (0, cell), (Verdict.TRUST, Verdict.ABSTAIN))
-            if found is not None:
-                yield found
+            absent, present = found
+            yield key, Twins(absent, present, Verdict.TRUST, evaluate(view.policy, present).verdict)
 
 
 def _two(view: View, invariant: Invariant, twins: Twins) -> Proof:

@@ -33,15 +33,20 @@ class Sheet:
         self._table = table
         self.policy = policy
         self._like = like
-        same = {} if like is None else like.truths
+        known = {} if like is None else like.truths
+        self._come: list[Rule] = [rule for rule in policy.rules if id(rule) not in known]
+        self._gone: list[Rule] = []
+        if like is not None and (self._come or len(policy.rules) != len(like.policy.rules)):
+            kept = {id(rule) for rule in policy.rules}
+            self._gone = [rule for rule in like.policy.rules if id(rule) not in kept]
+        self._counting: bool = (like is not None and like._counting) or _counts(self._come)  # noqa: SLF001
         self._affected = frozenset(table.acts) if like is None else self._touched(like)
-        counting = any(c.fact == "risk.uncertainty" for rule in policy.rules for c in rule.conditions)
         alike = like is not None and policy.required_evidence == like.policy.required_evidence
-        reuse = alike and not counting
+        # What a rule says of the rows does not depend on the others, but for what they count and require.
+        self._shares = alike and not self._counting
         self._orders: dict[str, tuple[Rule, ...]] = {}
-        self.truths: dict[int, Truths] = {
-            id(rule): same[id(rule)] if reuse and id(rule) in same else self._truth(rule) for rule in policy.rules
-        }
+        new = self._come if self._shares else policy.rules
+        self.truths: dict[int, Truths] = {**known, **{id(rule): self._truth(rule) for rule in new}}
         self.invalid = self._invalid()
 
     # Rules
@@ -109,9 +114,7 @@ class Sheet:
     def _touched(self, like: Sheet) -> frozenset[str]:
         """Return the actions for which other keys may matter than under the base."""
         old, new = like.policy, self.policy
-        mine, yours = {id(rule) for rule in old.rules}, {id(rule) for rule in new.rules}
-        gone = [rule for rule in old.rules if id(rule) not in yours]
-        come = [rule for rule in new.rules if id(rule) not in mine]
+        gone, come = self._gone, self._come
         found: set[str] = set()
         if _reads(gone) != _reads(come):
             for rule in (*gone, *come):
@@ -176,7 +179,7 @@ class Sheet:
         return any_of(self.verdicts[verdict] ^ other.verdicts[verdict] for verdict in Verdict)
 
     def suspects(self, other: Sheet) -> int:
-        """Return rows among which are all that come out otherwise under `other`."""
+        """Return rows among which are all that come out otherwise under `other`, the sheet of a mutant of this one."""
         table = self._table
         found = 0
         for action in other._affected:
@@ -189,16 +192,15 @@ class Sheet:
             found |= table.acts[action] & any_of(
                 table.invalid(key) for key in set(self.keys(action)) ^ set(other.keys(action))
             )
-        mine, yours = {id(rule): rule for rule in self.policy.rules}, {id(rule): rule for rule in other.policy.rules}
-        kept = mine.keys() & yours.keys()
         trusting = self.trusting | other.trusting
-        for sheet, rules in ((self, mine), (other, yours)):
-            for name in rules.keys() - kept:
-                true, unknown = sheet.truths[name]
+        for sheet, rules in ((self, other._gone), (other, other._come)):
+            for rule in rules:
+                true, unknown = sheet.truths[id(rule)]
                 found |= true | (unknown & trusting)
-        for name in kept:  # the same rule: it asks for other keys, or counts others
-            (true, unknown), (now, open_) = self.truths[name], other.truths[name]
-            found |= (true ^ now) | ((unknown ^ open_) & trusting)
+        if not other._shares:
+            for name, (true, unknown) in self.truths.items():  # the same rule: it asks for other keys, or counts others
+                now, open_ = other.truths[name]
+                found |= (true ^ now) | ((unknown ^ open_) & trusting)
         old, new = self.policy, other.policy
         if (old.default_verdict, old.default_reason_code) != (new.default_verdict, new.default_reason_code):
             found |= self.unmatched
@@ -249,3 +251,8 @@ class Sheet:
 def _reads(rules: Iterable[Rule]) -> set[tuple[tuple[str, ...] | None, str]]:
     """Return what rules read, with the actions they read it for."""
     return {(rule.actions, condition.evidence_key or condition.fact) for rule in rules for condition in rule.conditions}
+
+
+def _counts(rules: Iterable[Rule]) -> bool:
+    """Return whether some rule looks at how much of the evidence is missing."""
+    return any(condition.fact == "risk.uncertainty" for rule in rules for condition in rule.conditions)

@@ -1,0 +1,186 @@
+"""
+Analysis as ratios of one evaluation, and as growth: mutants by vectors, checks, differences, proofs of large policies.
+Seconds are those of the processor, so that a busy machine does not miss a goal.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from common import ROOT, SUPPORT_POLICY, arguments, report
+
+from lumyn.analysis.check import check
+from lumyn.analysis.coverage import cover
+from lumyn.analysis.diff import diff
+from lumyn.analysis.matrix import Matrix
+from lumyn.analysis.mutants import mutants
+from lumyn.analysis.mutation import assess
+from lumyn.analysis.observations import Observation, observe
+from lumyn.analysis.prove import prove
+from lumyn.analysis.witness import parsed
+from lumyn.engine.evaluator import compile_policy
+from lumyn.policy.loader import load_policy, parse_policy
+from lumyn.policy.spec import Policy
+from lumyn.vectors.discovery import discover
+from lumyn.vectors.loader import load_suite
+from lumyn.vectors.runner import run
+
+_ZERO = Decimal(0)
+KEYS = [f"signal_{number}" for number in range(8)]
+
+
+def synthetic(rules: int, *, per_action: int = 20, seed: int = 7, edits: int = 0) -> dict[str, Any]:
+    """Return a policy of the shape of the starter policies, `edits` of its numbers moved."""
+    chance = random.Random(seed)
+    made: list[dict[str, Any]] = []
+    for number in range(rules):
+        action = f"work.action_{number // per_action}"
+        place = number % per_action
+        stage, verdict = (
+            ("HARD_BLOCKS", "ABSTAIN")
+            if place < per_action // 4
+            else ("ESCALATIONS", "ESCALATE")
+            if place < per_action * 3 // 4
+            else ("TRUST_PATHS", "TRUST")
+        )
+        conditions: dict[str, Any] = {}
+        for key in chance.sample(KEYS, chance.randint(1, 3)):
+            operator = "lt" if stage == "TRUST_PATHS" else "gte"
+            conditions[f"evidence.{key}_{operator}"] = chance.randint(1, 19) / 20
+        if chance.random() < 0.5:
+            conditions["amount_usd_lte" if stage == "TRUST_PATHS" else "amount_usd_gt"] = chance.randint(1, 40) * 10
+        code = "CURRENCY_UNSUPPORTED" if verdict != "TRUST" else "REFUND_SMALL_LOW_RISK"
+        made.append(
+            {
+                "id": f"R{number:04d}",
+                "stage": stage,
+                "when": {"action_type": action},
+                "if": conditions,
+                "then": {"verdict": verdict, "reason_codes": [code]},
+            }
+        )
+    made.append(
+        {
+            "id": "LIMIT",
+            "stage": "HARD_BLOCKS",
+            "if": {"amount_usd_gt": 450},
+            "then": {"verdict": "ABSTAIN", "reason_codes": ["CURRENCY_UNSUPPORTED"]},
+        }
+    )
+    for rule in random.Random(seed + 1).sample(made[:-1], edits):
+        text = next(iter(rule["if"]))
+        rule["if"][text] = 0.975 if text.startswith("evidence") else 455
+    return {
+        "schema_version": "policy.v0",
+        "policy_id": "synthetic",
+        "policy_version": "1",
+        "fx_bounds": {"EUR": [0.8, 1.6]},
+        "evidence": {key: {"type": "number", "min": 0, "max": 1, "step": 0.01} for key in KEYS},
+        "rules": made,
+    }
+
+
+def policy_of(document: dict[str, Any]) -> Policy:
+    return parse_policy(json.dumps(document))
+
+
+def requests_for(policy: Policy, count: int) -> list[Observation]:
+    """Return random usable requests of a synthetic policy's actions."""
+    chance = random.Random(11)
+    rows = []
+    for number in range(count):
+        document = {
+            "schema_version": "decision_request.v0",
+            "subject": {"type": "agent", "id": "a"},
+            "action": {
+                "type": chance.choice(policy.action_types),
+                "intent": "x",
+                "amount": {"value": chance.randint(0, 500), "currency": "USD"},
+            },
+            "evidence": {key: chance.randint(0, 20) / 20 for key in KEYS},
+            "context": {"mode": "digest_only", "digest": "sha256:" + "0" * 64},
+        }
+        request = parsed(policy, document)
+        rows.append(Observation(name=str(number), step=0, document=document, request=request, similarity=_ZERO))
+    return rows
+
+
+def support() -> tuple[Policy, list[Observation]]:
+    """Return the starter policy and what its golden vectors decided."""
+    policy = load_policy(SUPPORT_POLICY)
+    suites = [load_suite(path, root=ROOT) for path in discover(ROOT, ["vectors/v0"])]
+    vectors = [v for suite in suites for v in suite.vectors if v.policy and v.policy.policy_hash == policy.policy_hash]
+    return policy, observe((run(vector) for vector in vectors), policy)
+
+
+def seconds(work: Callable[[], object], rounds: int) -> float:
+    times = []
+    for _ in range(rounds):
+        began = time.process_time()
+        work()
+        times.append(time.process_time() - began)
+    return statistics.median(times)
+
+
+def kill_all(policy: Policy, rows: list[Observation], most: int | None = None) -> int:
+    matrix = Matrix(policy, rows)
+    made = mutants(policy)[:most]
+    for mutant in made:
+        matrix.killed_by(mutant)
+    return len(made)
+
+
+def main() -> int:
+    options = arguments("Analysis against one evaluation, and its growth.", rounds=5)
+    rounds, met = options.rounds, True
+    policy, rows = support()
+
+    def one_by_one() -> None:
+        for row in rows:
+            plan = compile_policy(policy).plan(row.request.action_type)
+            plan.evaluate(plan.facts(row.request), row.similarity)
+
+    evaluation = seconds(one_by_one, rounds) / len(rows)
+    first = rows[:20]
+    made = kill_all(policy, first)
+    few = seconds(lambda: kill_all(policy, first), rounds)
+    print(f"support policy, {made} mutants x {len(first)} decisions: {few * 1e3:.1f} ms")
+    met &= report("all mutants by all vectors, in ms", few * 1e3, 25)
+    met &= report("one mutant by one vector, in evaluations", few / made / len(first) / evaluation, 3)
+    whole = seconds(lambda: (assess(policy, rows), cover(policy, rows)), rounds)
+    print(f"coverage and mutation of {len(rows)} decisions, proofs included: {whole * 1e3:.0f} ms")
+
+    large = policy_of(synthetic(1000))
+    wide = policy_of(synthetic(300))
+    many = requests_for(wide, 300)
+    count = min(5000, len(mutants(wide)))
+    bits = seconds(lambda: kill_all(wide, many, count), 1)
+    print(f"{count} mutants x {len(many)} requests: {bits:.2f} s")
+    met &= report("5,000 mutants by 300 vectors, in s", bits * 5000 / count, 1.5)
+    checked = seconds(lambda: check(large), 1)
+    smaller = policy_of(synthetic(500))
+    half = seconds(lambda: check(smaller), 1)
+    print(f"check of 1,000 rules: {checked:.2f} s")
+    met &= report("check of 1,000 rules, in s", checked, 1)
+    met &= report("check of 1,000 rules against 500", checked / half, 3)
+    edited = policy_of(synthetic(1000, edits=30))
+    changed = seconds(lambda: diff(large, edited), 1)
+    print(f"diff of 1,000 rules with 30 edits: {changed:.2f} s, {len(diff(large, edited).changes)} kinds of changes")
+    met &= report("diff of 1,000 rules with 30 edits, in s", changed, 0.5)
+    promise = {"never": {"verdict": "TRUST", "where": {"amount_usd_gt": 450}}}
+    promising = policy_of({**synthetic(1000), "invariants": [promise]})
+    proved = seconds(lambda: prove(promising, promising.promises[0]), 1)
+    print(f"one invariant over 1,000 rules: {proved:.2f} s, {prove(promising, promising.promises[0]).status}")
+    met &= report("an invariant over 1,000 rules, in s", proved, 0.2)
+    return 0 if met or not options.check else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
