@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from lumyn.store.failures import unavailable
 from lumyn.store.files import initialise
 from lumyn.store.inspection import SqliteJournal
-from lumyn.store.sqlite import MEMORY_PATH, SqliteStore, unavailable
+from lumyn.store.sqlite import MEMORY_PATH, SqliteStore
 from lumyn.store.waiting import DRIVER_ERRORS
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from lumyn.errors import NotFoundError, StoreIntegrityError, StoreUnavailableError
 from lumyn.model import MemoryItem
 from lumyn.store.base import Event, StoredDecision, StoredPolicy
+from lumyn.store.failures import unavailable, unreachable
 from lumyn.store.files import FileIdentity, create_store, initialise, open_existing
 from lumyn.store.forking import watch
 from lumyn.store.rows import (
@@ -46,16 +47,6 @@ __all__ = ["SqliteStore"]
 
 MEMORY_PATH: Final = ":memory:"
 
-_DETAILS: Final = {
-    sqlite3.SQLITE_BUSY: "STORE_LOCKED",
-    sqlite3.SQLITE_LOCKED: "STORE_LOCKED",
-    sqlite3.SQLITE_FULL: "STORE_FULL",
-    sqlite3.SQLITE_READONLY: "STORE_READ_ONLY",
-    sqlite3.SQLITE_CANTOPEN: "STORE_NOT_FOUND",
-    sqlite3.SQLITE_CORRUPT: "STORE_CORRUPT",
-    sqlite3.SQLITE_NOTADB: "STORE_CORRUPT",
-    sqlite3.SQLITE_IOERR: "STORE_IO_ERROR",
-}
 # Failures after which the connection itself is still good.
 _TRANSIENT: Final = frozenset({"STORE_LOCKED", "STORE_FULL", "STORE_READ_ONLY"})
 
@@ -240,7 +231,7 @@ class SqliteStore:
                         self._open(until).backup(copy)
                     journal = SqliteJournal(copy)
             except OSError as error:
-                raise _unreachable(error) from error
+                raise unreachable(error) from error
             except DRIVER_ERRORS as error:
                 raise unavailable(error) from error
             try:
@@ -324,7 +315,7 @@ class SqliteStore:
         except DRIVER_ERRORS as error:
             raise unavailable(error) from error
         except OSError as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
 
     def _connect(self, until: float) -> sqlite3.Connection:
         if self._path == MEMORY_PATH:
@@ -377,19 +368,6 @@ def memory_connection() -> tuple[sqlite3.Connection, str]:
     """Return a connection to a fresh store in memory, and the store's identity."""
     connection = sqlite3.connect(MEMORY_PATH, isolation_level=None, check_same_thread=False)
     return connection, initialise(connection)
-
-
-def unavailable(error: Exception) -> StoreUnavailableError:
-    """Return the storage error that `error` of the driver stands for; names no file and no value."""
-    code = getattr(error, "sqlite_errorcode", 0) or 0
-    detail = _DETAILS.get(code & 0xFF, "STORAGE_UNAVAILABLE")
-    name = getattr(error, "sqlite_errorname", None) or type(error).__name__
-    return StoreUnavailableError(f"the store failed: {name}", detail=detail)
-
-
-def _unreachable(error: OSError) -> StoreUnavailableError:
-    message = f"the store cannot be opened: {error.strerror or 'i/o error'}"
-    return StoreUnavailableError(message, detail="STORE_NOT_FOUND")
 
 
 def _has_begun(connection: sqlite3.Connection) -> bool:

@@ -157,7 +157,8 @@ def _write_test(store: InspectableStore, path: Path) -> Finding:
     except _TakenBackError:
         pass
     except StoreUnavailableError as error:
-        return problem("write test", error.message, code=error.detail, hint=error.hint or _hint(error.detail))
+        hint = error.hint or "until it can be written, every decision is ABSTAIN"
+        return problem("write test", error.message, code=error.detail, hint=hint)
     trial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         try:
@@ -172,9 +173,3 @@ def _write_test(store: InspectableStore, path: Path) -> Finding:
         message = f"cannot write beside the store, where its log goes: {reason}"
         return problem("write test", message, code="PATH_NOT_WRITABLE", hint="check the disk and the folder's mode")
     return ok("write test", "the store took a write lock, and its folder 64 KiB; both were given back")
-
-
-def _hint(detail: str) -> str:
-    if detail == "STORE_LOCKED":
-        return "another process holds the store: see who with `fuser`, or raise `store.busy_timeout_s`"
-    return "until it can be written, every decision is ABSTAIN"
