@@ -63,6 +63,18 @@ def test_what_memory_holds_and_what_would_change_is_told(lumyn: Lumyn, workspace
     assert {"failure": 0, "near_miss": 0, "success": 0} == back["memory"]
 
 
+def test_an_id_is_read_from_standard_input_to_take_a_label_back_too(lumyn: Lumyn, workspace: Path) -> None:
+    """A decision, an experience, or `@last`; of a line too long to be an id nothing is guessed."""
+    decision = decide(lumyn, workspace)
+    for given in (lambda label: decision, lambda label: label["memory_id"], lambda label: "@last"):
+        label = lumyn("label", "-", "--failure", "--json", stdin=decision.encode()).data
+        result = lumyn("label", "-", "--retract", "--json", stdin=f"{given(label)}\n".encode())
+        assert (0, label["memory_id"]) == (result.code, result.data["retracts"])
+    lumyn("label", decision, "--failure")
+    for line in (b"", b"\xff" * 5000, decision.encode() + b"0" * 5000):
+        assert 5 == lumyn("label", "-", "--retract", stdin=line).code
+
+
 def test_the_text_names_the_decisions_that_would_change(lumyn: Lumyn, workspace: Path) -> None:
     decision = decide(lumyn, workspace)
     out = lumyn("label", "@last", "--failure").out

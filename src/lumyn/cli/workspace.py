@@ -41,7 +41,7 @@ DEMO_CONFIG: Final = Path(WORKSPACE_FOLDER, "demo", "lumyn.toml")
 _ULID_START: Final = re.compile("[0-9A-HJKMNP-TV-Z]{1,26}")
 _ULID_CHARS: Final = 26
 _SHOWN_CANDIDATES: Final = 3
-_MOST_BYTES: Final = 100
+_MOST_BYTES: Final = 2_048
 
 
 def find_config(config_file: Path | None, *, demo: bool = False, quiet: bool = False) -> Config:
@@ -149,9 +149,7 @@ def resolve_stored(store: Store, text: str) -> str:
         NotFoundError: It means no decision, or several.
         StoreUnavailableError: The store cannot be read.
     """
-    if text == STDIN:
-        line = b"" if sys.stdin is None else sys.stdin.buffer.readline(_MOST_BYTES)
-        text = line.decode(errors="backslashreplace").strip()
+    text = _given(text)
     if text == LAST:
         newest = next(iter(store.decisions(limit=1)), None)
         if newest is None:
@@ -168,6 +166,7 @@ def resolve_experience(gate: Gate, text: str) -> str:
         NotFoundError: It means none, or several.
         StoreUnavailableError: The store cannot be read.
     """
+    text = _given(text)
     if text == LAST:
         return resolve_id(gate, text)
     if text.isprintable():  # undecodable bytes of an argument are not, and no store can be asked for them
@@ -179,6 +178,14 @@ def resolve_experience(gate: Gate, text: str) -> str:
         return [*gate.store.decision_ids(start, limit=limit), *gate.store.memory_ids(start, limit=limit)]
 
     return _meant(text, starting, "decision or experience")
+
+
+def _given(text: str) -> str:
+    """Return what was given on the command line or, for `-`, the first line of standard input."""
+    if text != STDIN:
+        return text
+    line = b"" if sys.stdin is None else sys.stdin.buffer.readline(_MOST_BYTES)
+    return line.decode(errors="backslashreplace").strip()
 
 
 def _meant(text: str, starting: Callable[[str], list[str]], noun: str = "decision") -> str:
