@@ -97,13 +97,12 @@ class Reporter:
     def pytest_report_teststatus(
         self, report: pytest.TestReport
     ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
-        """Print the verdict, or the error in its place, beside `PASSED` and `FAILED` under `-v`."""
+        """Print the verdict, or the error in its place, beside `PASSED` under `-v`; a failure says it anyway."""
         data = getattr(report, ATTRIBUTE, None)
         got = data and (data.get("verdict") or data.get("error"))
-        if not got or hasattr(report, "wasxfail") or report.when != "call" or report.skipped:
+        if not got or hasattr(report, "wasxfail") or report.when != "call" or not report.passed:
             return None
-        letter, colour = (".", "green") if report.passed else ("F", "red")
-        return report.outcome, letter, (f"{report.outcome.upper()} {got}", {colour: True})
+        return "passed", ".", (f"PASSED {got}", {"green": True})
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:

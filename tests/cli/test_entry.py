@@ -118,6 +118,7 @@ def test_an_unexpected_exception_is_one_line_without_its_text(
         raise KeyError(SECRET)
 
     monkeypatch.setattr("lumyn.discovery.open_configured", fail)
+    monkeypatch.setattr("lumyn.cli.commands.show.open_reading", fail)
     result = lumyn(*arguments)
     assert (70, "") == (result.code, result.out)
     assert "error: unexpected KeyError [INTERNAL_ERROR]; set LUMYN_DEBUG=1 to see the traceback\n" == result.err
@@ -130,6 +131,7 @@ def test_the_traceback_is_there_for_who_asks(
         raise KeyError("x")
 
     monkeypatch.setattr("lumyn.discovery.open_configured", fail)
+    monkeypatch.setattr("lumyn.cli.commands.show.open_reading", fail)
     monkeypatch.setenv("LUMYN_DEBUG", "1")
     assert 70 == run(["show"])
     assert "Traceback" in capsys.readouterr().err
@@ -310,7 +312,7 @@ def test_an_interrupted_command_is_130(lumyn: Lumyn, workspace: Path, monkeypatc
 
     monkeypatch.setattr(lumyn_deciding(), "read_input", interrupt)
     assert 130 == lumyn("decide", "x").code
-    monkeypatch.setattr("lumyn.cli.commands.show.open_workspace", interrupt)
+    monkeypatch.setattr("lumyn.cli.commands.show.open_reading", interrupt)
     assert 130 == lumyn("show").code
 
 

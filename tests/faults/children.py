@@ -5,8 +5,10 @@ Run as `children.py FUNCTION ARGUMENTS`, arguments and result being JSON; see `s
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import pkgutil
 import resource
 import sys
 import threading
@@ -22,7 +24,12 @@ from faults.crashes import drain, in_child
 from faults.support import assert_unavailable, make_store, open_gate, refund, storage_error
 from faults.walker import read
 
+import lumyn
 from lumyn import DecisionRecord, Gate, IdempotencyConflictError, LumynError, StoreUnavailableError, UlidSource
+from lumyn._resources import schema_path
+from lumyn.documents.schema import problems
+
+RECORD_SCHEMA = "decision_record.v0.schema.json"
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Killed
@@ -178,6 +185,7 @@ def decide_unprivileged(path: str, mode: int, folder_mode: int) -> dict[str, Any
     store.chmod(mode)
     store.parent.chmod(folder_mode)
     if os.getuid() == 0:
+        _load_everything()  # the other user need not be able to read the installation
         os.setgroups([])
         os.setgid(65534)
         os.setuid(65534)
@@ -196,6 +204,14 @@ def decide_unprivileged(path: str, mode: int, folder_mode: int) -> dict[str, Any
         except StoreUnavailableError:
             pass
     return {"error": storage_error(record), "retried": again.persisted}
+
+
+def _load_everything() -> None:
+    for module in pkgutil.walk_packages(lumyn.__path__, "lumyn."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    for path in schema_path(RECORD_SCHEMA).parent.glob("*.schema.json"):
+        problems(path.name, {})
 
 
 # ---------------------------------------------------------------------------------------------------------------------

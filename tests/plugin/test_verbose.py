@@ -23,13 +23,14 @@ def test_the_verdict_stands_beside_passed(repo: Repo) -> None:
     )
 
 
-def test_a_drift_shows_what_came(repo: Repo) -> None:
-    """So that a list of failures can be read without their texts; under pytest-xdist too."""
+def test_a_failure_keeps_its_word(repo: Repo) -> None:
+    """`FAILED` is followed by the node id, so that it can be copied; its text says what came. Workers agree."""
     repo.replace("policies/shop.yml", "trust_up_to_usd: 25", "trust_up_to_usd: 200")
-    repo.run_pytest("--lumyn-vectors", "-v").match(f"{FILE}::limit[at_limit] FAILED TRUST *")
+    run = repo.run_pytest("--lumyn-vectors", "-v")
+    run.match(f"{FILE}::limit[at_limit] FAILED *", f"FAILED {FILE}::limit[at_limit] - verdict ESCALATE -> TRUST *")
     run = repo.run_pytest("--lumyn-vectors", "-v", *WORKERS, own_process=True)
-    assert any("FAILED TRUST" in line and "limit[at_limit]" in line for line in run.lines)
     run.assert_outcomes(passed=4, failed=1)
+    assert any("PASSED TRUST" in line and f"{FILE}::small" in line for line in run.lines)
 
 
 def test_a_passing_error_is_named(repo: Repo) -> None:

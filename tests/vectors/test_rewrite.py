@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import json
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,19 +81,27 @@ def test_a_folder_that_is_a_link_is_refused(file: Path, tmp_path: Path) -> None:
     assert TEXT == file.read_text()
 
 
-def attempt(root: str, value: int, queue: multiprocessing.Queue[int]) -> None:
-    queue.put(len(rewrite([proposal("/a", value)], root=Path(root)).done))
+ATTEMPT = """
+import json, sys
+from pathlib import Path
+from lumyn.vectors.changes import Proposal
+from lumyn.vectors.rewrite import rewrite
+sys.stdin.read(1)
+print(len(rewrite([Proposal.from_dict(json.loads(sys.argv[2]))], root=Path(sys.argv[1])).done))
+"""
 
 
 def test_of_two_processes_one_wins_and_the_other_is_told(file: Path, tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    both = [context.Process(target=attempt, args=(str(tmp_path), value, queue)) for value in (3, 4)]
-    for each in both:
-        each.start()
-    done = [queue.get(timeout=60) for _ in both]
-    for each in both:
-        each.join(60)
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", ATTEMPT, str(tmp_path), json.dumps(proposal("/a", value).to_dict())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for value in (3, 4)
+    ]
+    done = [int(each.communicate("x", timeout=120)[0]) for each in both]
     assert [0, 1] == sorted(done)
     assert file.read_text() in {"a: 3  # one\nb: 2\n", "a: 4  # one\nb: 2\n"}
 
