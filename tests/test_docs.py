@@ -406,6 +406,8 @@ def test_the_quickstart_works(tmp_path: Path) -> None:
     conflict = _in_folder(tmp_path, "lumyn", "decide", "request.json")
     assert (ExitCode.INVALID, True) == (conflict.returncode, "IDEMPOTENCY_CONFLICT" in conflict.stderr)
 
+    strength = _in_folder(tmp_path, "pytest", "--lumyn-vectors", "--lumyn-coverage")
+    assert block("README.md", "text strength") in strength.stdout
     policy = tmp_path / "policies" / "support.yml"
     text = policy.read_text(encoding="utf-8")
     policy.write_text(text.replace("refund_trust_max_usd: 25", "refund_trust_max_usd: 199"), encoding="utf-8")
