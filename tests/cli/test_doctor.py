@@ -288,6 +288,26 @@ def test_modes_are_found_and_mended(lumyn: Lumyn, workspace: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+def test_the_modes_of_other_files_are_left_alone(
+    lumyn: Lumyn, workspace: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a file that is no store, named by mistake, nor one behind a link in place of a log."""
+    folder = tmp_path_factory.mktemp("others")
+    for name in ("passwd", "index"):
+        write(folder / name, {"root": 0})
+        (folder / name).chmod(0o644)
+    (workspace / ".lumyn" / "lumyn.db-shm").symlink_to(folder / "index")
+    lumyn("doctor", "--fix")
+    assert 0o644 == stat.S_IMODE((folder / "index").stat().st_mode)
+    (workspace / ".lumyn" / "lumyn.db-shm").unlink()
+    monkeypatch.setenv("LUMYN_STORE_URL", f"sqlite:///{folder / 'passwd'}")
+    result = lumyn("doctor", "--fix", "--json")
+    assert 1 == result.code
+    assert "store" in {each["check"] for each in result.data["findings"] if each["status"] == "problem"}
+    assert 0o644 == stat.S_IMODE((folder / "passwd").stat().st_mode)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
 def test_a_mode_that_cannot_be_mended_is_said(lumyn: Lumyn, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (workspace / ".lumyn" / "lumyn.db").chmod(0o644)
 

@@ -48,7 +48,8 @@ def storage(config: StoreConfig, *, progress: Advance | None = None) -> Iterator
     try:
         found = list(_content(store, config.id, progress))
         yield from found
-        yield from _modes(path)
+        if _is_known(store):
+            yield from _modes(path)
         if all(each.status is Status.OK for each in found):
             yield _write_test(store, path)
     finally:
@@ -80,6 +81,14 @@ def _content(store: InspectableStore, store_id: str | None, progress: Advance | 
         yield ok("journal", f"{counted_noun(sum(verified.rows.values()), 'row')}, {decisions}, every link holds")
 
 
+def _is_known(store: InspectableStore) -> bool:
+    """Return whether this is a store of Lumyn: the modes of any other file, named by mistake, are left alone."""
+    try:
+        return read_journal(store, lambda journal: bool(journal.store_id))
+    except StoreUnavailableError:
+        return False
+
+
 def _size(journal: Journal) -> tuple[int, str]:
     return journal.count() if journal.readable else 0, journal.store_id
 
@@ -103,7 +112,9 @@ def _modes(path: Path) -> Iterator[Finding]:
 
 
 def _weak_files(path: Path) -> Iterator[Finding]:
-    for file in (path, *(Path(companion(path, ending)) for ending in ("-wal", "-shm"))):
+    # SQLite follows no link in place of a log, and whoever made one chose a file of somebody else's.
+    beside = (Path(companion(path, ending)) for ending in ("-wal", "-shm"))
+    for file in (path, *(each for each in beside if not each.is_symlink())):
         mode = _mode(file)
         if mode is not None and mode & 0o077:
             message = f"{shown(file)} has mode {mode:04o}: others than its owner may read or write it"
