@@ -23,6 +23,8 @@ from vector_repo import PER_FILE, build, drift
 
 VECTORS = ("-p", "lumyn", "--lumyn-vectors", "vectors")
 BARE = ("bare",)
+ALL_SHOWN = "--lumyn-max-diffs=1000000"
+"""Of many drifts the first that arrive are shown, and workers are not in order."""
 
 
 @dataclass(frozen=True)
@@ -88,15 +90,15 @@ def measure(folder: Path, options: argparse.Namespace) -> int:
         forget(folder)
         runs["cold"].append(run(folder, VECTORS)[0])
         runs["warm"].append(run(folder, VECTORS)[0])
-    _, alone = run(folder, VECTORS)
-    _, spread = run(folder, VECTORS, options=("-p", "xdist", "-n2"))
+    _, alone = run(folder, VECTORS, options=(ALL_SHOWN,))
+    _, spread = run(folder, VECTORS, options=(ALL_SHOWN, "-p", "xdist", "-n2"))
     drifting = max(1, options.files // 5)
     drift(folder, drifting)
     for _ in range(options.rounds):
         forget(folder)
         runs["drift"].append(run(folder, VECTORS)[0])
-    _, drift_alone = run(folder, VECTORS)
-    _, drift_spread = run(folder, VECTORS, options=("-p", "xdist", "-n2"))
+    _, drift_alone = run(folder, VECTORS, options=(ALL_SHOWN,))
+    _, drift_spread = run(folder, VECTORS, options=(ALL_SHOWN, "-p", "xdist", "-n2"))
     count = options.files * PER_FILE
     for kind, taken in runs.items():
         peak = max(each.memory_mb for each in taken)
