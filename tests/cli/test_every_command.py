@@ -37,6 +37,8 @@ LINES: dict[str, list[str]] = {
     "policy prove": ["policies/support.yml"],
     "policy diff": ["policies/support.yml", "policies/support.yml"],
     "vectors run": ["vectors"],
+    "vectors suggest": ["--max", "1", "--policy", "policies/support.yml"],
+    "vectors approve": ["vectors/support.yml"],
     "vectors add": ["@last"],
     "vectors show": ["vectors/support.yml::small_refund"],
     "vectors fmt": ["--check", "vectors/support.yml"],
@@ -44,8 +46,8 @@ LINES: dict[str, list[str]] = {
 }
 """Each command with arguments that work in a workspace with one decision and `r.json`."""
 
-NOTHING = {"init", "policy prove"}
-"""What finds nothing to do in such a workspace: it is there already, and its policy promises nothing."""
+NOTHING = {"init", "policy prove", "vectors approve"}
+"""What finds nothing to do in such a workspace: it is there, its policy promises nothing, no vector is proposed."""
 
 OUTSIDE = {"init", "demo"}
 """What works without a workspace."""

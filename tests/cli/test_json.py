@@ -30,6 +30,7 @@ LINES: dict[str, list[str]] = {
     "policy_check": ["policy", "check"],
     "policy_diff": ["policy", "diff", "policies/support.yml", "policies/support.yml"],
     "vectors_run": ["vectors", "run"],
+    "vectors_suggest": ["vectors", "suggest", "--max", "1"],
     "vectors_add": ["vectors", "add", "@last"],
     "vectors_show": ["vectors", "show"],
     "policy_fmt": ["policy", "fmt", "--check", "policies/support.yml"],

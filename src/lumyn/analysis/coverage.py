@@ -26,7 +26,7 @@ from lumyn.policy.operators import OPERATORS
 from lumyn.policy.scalars import decimal_text
 from lumyn.policy.spec import Condition, Policy, Rule
 
-__all__ = ["CoverageReport", "Criterion", "Goal", "cover"]
+__all__ = ["CoverageReport", "Criterion", "Goal", "cover", "goals_met"]
 
 DEFAULT = "DEFAULT"
 _FLIPPED = {"gt": 1, "lte": 1, "lt": -1, "gte": -1}
@@ -140,6 +140,11 @@ def cover(policy: Policy, observations: Iterable[Observation], *, limit: int = B
     model = _Model(policy, limit)
     goals = tuple(_settle(matrix, model, wanted) for wanted in _wanted(policy, matrix))
     return CoverageReport(policy=policy, goals=goals, observed=len(matrix.rows))
+
+
+def goals_met(policy: Policy, matrix: Matrix) -> dict[str, int]:
+    """Return the goals of a policy as `criterion:name` -> the rows that meet each."""
+    return {f"{w.goal.criterion}:{w.goal.name}": w.rows for w in _wanted(policy, matrix)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,25 @@ Must not know files; what it writes pins today's outcome, which is for people to
 from __future__ import annotations
 
 import copy
+import re
+from collections.abc import Sequence
 from typing import Final
 
 from lumyn.analysis.observations import outcome_document
+from lumyn.analysis.suggest import Suggestion
 from lumyn.analysis.witness import Case
-from lumyn.model import Evaluation, JsonObject
-from lumyn.vectors.writing import yaml_text
+from lumyn.digest import canonical_text, freeze, sha256_text
+from lumyn.model import Evaluation, JsonObject, JsonValue
+from lumyn.vectors.writing import comment, yaml_text
 
-__all__ = ["partial_request", "vector_document", "vector_text"]
+__all__ = ["partial_request", "suggestion_document", "suggestions_text", "vector_document", "vector_text"]
 
+_CLOCK: Final = "2026-01-15T12:00:00Z"
+_WORDS: Final = re.compile("[^A-Za-z0-9]+")
+_HEAD: Final = (
+    "Proposed by `lumyn vectors suggest`: each expects what the policy says today, bugs included. Is it right? "
+    "`lumyn vectors approve ID` makes it count."
+)
 _FILLED_IN: Final = ("schema_version", "context")
 
 
@@ -42,3 +52,39 @@ def vector_document(name: str, why: str, case: Case, evaluation: Evaluation) -> 
 def vector_text(name: str, why: str, case: Case, evaluation: Evaluation) -> str:
     """Return such a vector as the YAML of one item of `vectors`."""
     return yaml_text({"vectors": [vector_document(name, why, case, evaluation)]})
+
+
+def suggestion_document(suggestion: Suggestion) -> JsonObject:
+    """Return a suggestion as a vector: named after what it asks, its outcome as a question."""
+    digest = sha256_text(canonical_text(freeze(suggestion.case.request)) + str(suggestion.case.similarity))
+    action = suggestion.case.request["action"]
+    said = str(action["type"]) if isinstance(action, dict) else "request"
+    parts = [said.rpartition(".")[2], suggestion.changed.removeprefix("evidence."), digest.partition(":")[2][:8]]
+    document: JsonObject = {
+        "name": _WORDS.sub("_", "_".join(part for part in parts if part)),
+        "why": _why(suggestion),
+        "status": "proposed",
+        "request": partial_request(suggestion.case),
+    }
+    experience = suggestion.experience
+    if experience is not None:
+        seed = partial_request(Case(request=experience.request))
+        document["memory"] = [{"label": experience.label.value, "request": seed, "summary": "looks like the request"}]
+    document["expect"] = suggestion.expectation()
+    return document
+
+
+def suggestions_text(suggestions: Sequence[Suggestion], *, policy_file: str) -> str:
+    """Return a file of suggested vectors."""
+    vectors: list[JsonValue] = [suggestion_document(suggestion) for suggestion in suggestions]
+    return comment(_HEAD) + yaml_text(
+        {"schema_version": "vector.v0", "policy": policy_file, "clock": _CLOCK, "vectors": vectors}
+    )
+
+
+def _why(suggestion: Suggestion) -> str:
+    base = f"{suggestion.base} with another {suggestion.changed.removeprefix('evidence.')}" if suggestion.base else ""
+    closes = [*suggestion.kills[:2], *(name.partition(":")[2] for name in suggestion.goals[:1])]
+    left = len(suggestion.kills) + len(suggestion.goals) - len(closes)
+    told = f"closes {', '.join(closes)}" + (f" and {left} more" if left else "")
+    return f"{base}; {told}" if base else told

@@ -79,6 +79,29 @@ class Matrix:
             unnoticed = place if unnoticed is None else unnoticed
         return None, unnoticed
 
+    def tells(self, mutant: Mutant, place: int) -> bool:
+        """Return whether a row comes out otherwise under a mutant, and what it expects says so."""
+        after, pins = self.sheet(mutant).outcome(place), self.rows[place].pins
+        return after != self.outcomes[place] and (pins is None or pins.notice(after))
+
+    def noticing(self, mutant: Mutant, *, most: int) -> int:
+        """
+        Return rows that notice a mutant, as bits: all that do by the verdict, and some that do by the rest.
+
+        Args:
+            most: How many rows with an unchanged verdict are looked at.
+        """
+        sheet = self.sheet(mutant)
+        verdicts = self.base.other_verdict(sheet)
+        found = verdicts & self._pinned_verdicts
+        for looked, place in enumerate(bits(self.base.suspects(sheet) & ~verdicts)):
+            if looked >= most:
+                break
+            after, pins = sheet.outcome(place), self.rows[place].pins
+            if after != self.outcomes[place] and (pins is None or pins.notice(after)):
+                found |= 1 << place
+        return found
+
     @cached_property
     def _pinned_verdicts(self) -> int:
         return mask_of(row.pins is None or row.pins.verdict for row in self.rows)

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from lumyn.cli.commands.vectors_add import add
+from lumyn.cli.commands.vectors_approve import approve
 from lumyn.cli.commands.vectors_fmt import fmt
 from lumyn.cli.commands.vectors_show import show
+from lumyn.cli.commands.vectors_suggest import suggest
 from lumyn.cli.console import Console, counted_noun
 from lumyn.cli.exit_codes import ExitCode
 from lumyn.cli.options import JsonFlag
@@ -58,12 +60,14 @@ class _Result:
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(name="vectors", help="Run, add, show and format golden vectors.", no_args_is_help=True)
+    group = typer.Typer(name="vectors", help="Run, add, suggest, show and format golden vectors.", no_args_is_help=True)
     group.callback()(lambda: None)
     group.command()(run)
     group.command()(add)
     group.command()(show)
     group.command()(fmt)
+    group.command()(suggest)
+    group.command()(approve)
     app.add_typer(group)
 
 
