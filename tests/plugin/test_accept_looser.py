@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from plugin.shop import PASSING, VECTORS
 
 from lumyn.testing import Repo
@@ -67,6 +68,34 @@ def test_a_trust_that_was_not_expected_by_name_is_looser(repo: Repo) -> None:
     run = update(repo)
     run.match("*the vector does not say what was expected before)")
     assert 1 == run.exit_code
+
+
+def test_a_trust_is_looser_whatever_else_was_expected(repo: Repo) -> None:
+    """A vector that names a score alone held a verdict too, and nobody knows which."""
+    repo.replace(
+        FILE,
+        "expect: {verdict: ESCALATE, reason_codes: [REFUND_LIKE_A_FAILURE, REFUND_SMALL]}\n  - name: limit",
+        "expect: {risk_signals: {failure_similarity: {score: 0.9}}}\n  - name: limit",
+    )
+    repo.replace(POLICY_FILE, "failure_similarity_gte: 0.8}", "failure_similarity_gte: 0.8, evidence.risk_gte: 0.5}")
+    before = repo.read(FILE)
+    run = update(repo, "-k", "fraud")
+    run.match("*the vector does not say what was expected before)")
+    assert (1, before) == (run.exit_code, repo.read(FILE))
+    assert 0 == update(repo, "-k", "fraud", "--lumyn-accept-looser").exit_code
+    assert "{score: 1}" in repo.read(FILE)
+
+
+@pytest.mark.parametrize("written", ["[{type: notify}, {type: log}]", "{any_order: [{type: notify}, {type: log}]}"])
+def test_fewer_obligations_are_looser(repo: Repo, written: str) -> None:
+    """In whichever way they are listed."""
+    due = "obligations: [{type: log, detail: keep it}]"
+    repo.replace(POLICY_FILE, "reason_codes: [REFUND_SMALL]}", f"reason_codes: [REFUND_SMALL], {due}}}")
+    repo.replace(FILE, "reason_codes: [REFUND_SMALL]}\n  - name", f"obligations: {written}}}\n  - name")
+    before = repo.read(FILE)
+    run = update(repo, "-k", "small")
+    run.match("*(refused, looser: fewer obligations than before)")
+    assert (1, before) == (run.exit_code, repo.read(FILE))
 
 
 def test_it_has_no_effect_alone(repo: Repo) -> None:
