@@ -227,7 +227,7 @@ class VectorItem(pytest.Item):
             item=self, expected=expected, record=record
         )
         for answer in answers:
-            for message in [answer] if isinstance(answer, str) else answer or ():
+            for message in () if answer is None else [answer] if isinstance(answer, str) else answer:
                 yield Drift(kind=DriftKind.CUSTOM, path="", message=str(message), origin=expect.path, step=step)
 
 

@@ -165,6 +165,13 @@ def test_compare_cannot_make_a_drift_pass(repo: Repo, answer: str) -> None:
     repo.run_pytest("--lumyn-vectors").assert_outcomes(passed=PASSING - 1, failed=1)
 
 
+@pytest.mark.parametrize("answer", ["False", "0", "True"])
+def test_compare_that_answers_yes_or_no_is_an_error(repo: Repo, answer: str) -> None:
+    """`return record.verdict == expected["verdict"]` is no list of lines; taken for one, False would say nothing."""
+    repo.write("conftest.py", f"def pytest_lumyn_compare(item, expected, record):\n    return {answer}\n")
+    repo.run_pytest("--lumyn-vectors").assert_outcomes(failed=PASSING)
+
+
 def test_drift_is_told_of_each_vector_that_drifted(repo: Repo) -> None:
     repo.replace("policies/shop.yml", "trust_up_to_usd: 25", "trust_up_to_usd: 200")
     repo.write(
