@@ -109,6 +109,7 @@ class Tally:
         vectors: Number of vectors in each file that was read; `--lf` leaves whole files unread.
         proposed: How many of them only propose what should come out, where there are any.
         unused: Fixtures of `_defaults` files that no vector uses, as messages; known on complete runs.
+        complaint: What `judge` found wrong where the run is led, or None.
     """
 
     def __init__(self) -> None:
@@ -116,6 +117,7 @@ class Tally:
         self.vectors: dict[str, int] = {}
         self.proposed: dict[str, int] = {}
         self.unused: list[str] = []
+        self.complaint: str | None = None
         self._shares: list[Shares] = []
 
     def add(self, path: Path, suite: Suite | PackedSuite) -> None:
@@ -252,9 +254,9 @@ class Collection:
         if self.settings.complete:
             self.tally.close()
         if not is_worker(config):
-            complaint = judge(self.settings, self.tally)
-            if complaint:
-                raise pytest.UsageError(complaint)
+            self.tally.complaint = judge(self.settings, self.tally)
+            if self.tally.complaint:
+                raise pytest.UsageError(self.tally.complaint)
 
     def _holds_vectors(self, path: Path, parent: pytest.Collector) -> bool:
         name = path.name
@@ -294,19 +296,18 @@ class Gatekeeper:
     def __init__(self, settings: Settings, tally: Tally) -> None:
         self._settings = settings
         self._tally = tally
-        self._complaint: str | None = None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if not is_controller(session.config):
             return
-        self._complaint = judge(self._settings, self._tally)
-        if self._complaint and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        self._tally.complaint = judge(self._settings, self._tally)
+        if self._tally.complaint and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self._complaint:
-            terminalreporter.write_line(f"ERROR: {self._complaint}", red=True)
+        if is_controller(terminalreporter.config) and self._tally.complaint:
+            terminalreporter.write_line(f"ERROR: {self._tally.complaint}", red=True)
 
 
 def judge(settings: Settings, tally: Tally) -> str | None:

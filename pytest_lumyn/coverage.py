@@ -106,7 +106,12 @@ def _read_accepted(config: pytest.Config) -> Mapping[str, Mapping[str, str]]:
 
 
 class Strength:
-    """The part of the plugin that measures; registered where coverage or mutation was asked for."""
+    """
+    The part of the plugin that measures; registered where coverage or mutation was asked for.
+
+    Attributes:
+        failures: What failed the run, once it was judged.
+    """
 
     def __init__(
         self, config: pytest.Config, gates: Gates, settings: Settings, tally: Tally, reporter: Reporter
@@ -120,7 +125,7 @@ class Strength:
         self._policies: dict[str, Policy] = {}
         self._shipped: set[str] = set()
         self._reports: list[tuple[CoverageReport | None, MutationReport]] = []
-        self._failures: list[str] = []
+        self.failures: list[str] = []
         self._note = ""
 
     # Where vectors run
@@ -206,10 +211,12 @@ class Strength:
         for policy_hash in sorted(by_policy, key=lambda each: (self._policies[each].policy_id, each)):
             self._measure(self._policies[policy_hash], by_policy[policy_hash])
         self._note = self._why_not_judged()
-        if self._gates.gated and not self._note:
+        if self._note:
+            self.failures.clear()
+        elif self._gates.gated:
             if not self._reports:
-                self._failures.append("no vector decided anything, so nothing was measured")
-            if self._failures and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+                self.failures.append("no vector decided anything, so nothing was measured")
+            if self.failures and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self._hand_over()
 
@@ -224,16 +231,16 @@ class Strength:
             done, goals = (0, 1) if covered is None else (covered.covered(criterion), len(covered.of(criterion)))
             if done * PERCENT < least * goals:
                 words = SHOWN.get(criterion, criterion.value)
-                self._failures.append(f"{name}: {words} {done} of {goals} goals, wanted {least} %")
+                self.failures.append(f"{name}: {words} {done} of {goals} goals, wanted {least} %")
         killed, killable = len(mutated.killed) + len(mutated.suppressed), mutated.killable
         if gates.least_killed is not None and killed * PERCENT < gates.least_killed * killable:
-            self._failures.append(f"{name}: {killed} of {killable} mutants killed, wanted {gates.least_killed} %")
+            self.failures.append(f"{name}: {killed} of {killable} mutants killed, wanted {gates.least_killed} %")
         new_trust = mutated.count(Severity.NEW_TRUST)
         if gates.most_new_trust is not None and new_trust > gates.most_new_trust:
             most = gates.most_new_trust
-            self._failures.append(f"{name}: {new_trust} edits open a new path to TRUST unnoticed, at most {most} may")
+            self.failures.append(f"{name}: {new_trust} edits open a new path to TRUST unnoticed, at most {most} may")
         if mutated.stale and gates.gated:
-            self._failures.append(f"{name}: the baseline accepts {mutated.stale[0]}, which survives no more")
+            self.failures.append(f"{name}: the baseline accepts {mutated.stale[0]}, which survives no more")
 
     def _why_not_judged(self) -> str:
         """Return why gates are not judged, or nothing: thresholds on part of the vectors would say nothing."""
@@ -278,5 +285,5 @@ class Strength:
             return
         if self._note:
             terminalreporter.write_line(f"lumyn: gates not judged: {self._note}", yellow=True)
-        for line in self._failures if not self._note else ():
+        for line in self.failures:
             terminalreporter.write_line(f"FAILED lumyn gate: {printable(line)}", red=True)

@@ -31,7 +31,12 @@ _NO_REASON: Final = ("", "unconditional skip")
 
 
 class Gates:
-    """The part of the plugin that judges; registered where `--lumyn-strict` or `--lumyn-base` asks for it."""
+    """
+    The part of the plugin that judges; registered where `--lumyn-strict` or `--lumyn-base` asks for it.
+
+    Attributes:
+        failures: What failed the run, once it was judged.
+    """
 
     def __init__(self, config: pytest.Config, settings: Settings, collection: Collection) -> None:
         self._config = config
@@ -39,7 +44,7 @@ class Gates:
         self._collection = collection
         self._unexplained: list[str] = []
         self._lines: list[str] = []
-        self._failures: list[str] = []
+        self.failures: list[str] = []
         self._note = ""
         if settings.since is not None and not is_worker(config):
             try:
@@ -73,7 +78,7 @@ class Gates:
             self._compare(self._settings.since)
         if self._settings.strict:
             self._judge()
-            if self._failures and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            if self.failures and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -83,7 +88,7 @@ class Gates:
             terminalreporter.section(f"lumyn: since {printable(GIT + (self._settings.since or ''))}", sep="-")
         for line in self._lines:
             terminalreporter.write_line(line)
-        for failure in self._failures:
+        for failure in self.failures:
             terminalreporter.write_line(f"FAILED lumyn gate: {failure}", red=True)
 
     def _why_not_judged(self, session: pytest.Session) -> str:
@@ -98,8 +103,8 @@ class Gates:
         proposed = self._collection.tally.proposed
         for file, count in sorted(proposed.items()):
             name = printable(display_name(Path(file), self._settings.base))
-            self._failures.append(f"{name}: {_counted(count, 'vector')} proposed and not approved")
-        self._failures += [
+            self.failures.append(f"{name}: {_counted(count, 'vector')} proposed and not approved")
+        self.failures += [
             f"{printable(node_id)}: skipped without a reason" for node_id in sorted(set(self._unexplained))
         ]
 
@@ -110,7 +115,7 @@ class Gates:
                 before = [vector for suite in past.suites.values() for vector in suite.vectors]
                 found = losses(before, self._now())
         except NotFoundError as error:
-            self._failures.append(f"{GIT}{printable(revision)}: {printable(error.message)}")
+            self.failures.append(f"{GIT}{printable(revision)}: {printable(error.message)}")
             return
         name = f"{GIT}{printable(revision)}"
         unreadable = [f"unreadable  {printable(path)}  {printable(why)}" for path, why in past.unreadable.items()]
@@ -123,9 +128,9 @@ class Gates:
         for kind in (DELETED, WEAKENED):
             count = sum(loss.kind == kind for loss in found)
             if count:
-                self._failures.append(f"{_counted(count, 'vector')} {kind} since {name}")
+                self.failures.append(f"{_counted(count, 'vector')} {kind} since {name}")
         if unreadable:
-            self._failures.append(f"{_counted(len(unreadable), 'file')} of {name} cannot be compared")
+            self.failures.append(f"{_counted(len(unreadable), 'file')} of {name} cannot be compared")
 
     def _now(self) -> Iterator[Vector]:
         """Yield every vector there is; a file that cannot be read has none, and is an error of its own."""

@@ -21,7 +21,7 @@ from pytest_lumyn.item import VectorItem, deciding_ids, shown_step
 from pytest_lumyn.settings import Settings
 from pytest_lumyn.xdist import is_worker, terminal_width
 
-__all__ = ["Reporter", "describe"]
+__all__ = ["ATTRIBUTE", "Reporter", "describe", "said_of"]
 
 ATTRIBUTE = "lumyn"
 """Name of the attribute of a test report that holds what `describe` returns."""
@@ -85,7 +85,10 @@ class Reporter:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         data = getattr(report, ATTRIBUTE, None)
-        if data is None or is_worker(self._config):
+        if is_worker(self._config):
+            return
+        if data is None:
+            self._spoil(report)
             return
         sent = data.pop(_FAILURE, None)
         if sent is not None and isinstance(report.longrepr, str):
@@ -93,6 +96,12 @@ class Reporter:
         self.results[data["nodeid"]] = data
         if report.failed:
             self.drifted.append(report)
+
+    def _spoil(self, report: pytest.TestReport) -> None:
+        """Take back that a vector passed where its teardown failed, or its worker died, afterwards."""
+        data = self.results.get(report.nodeid)
+        if report.failed and data is not None and data["outcome"] != "failed":
+            self.results[report.nodeid] = {**data, "outcome": "failed", "summary": f"after it ran: {said_of(report)}"}
 
     def pytest_report_teststatus(
         self, report: pytest.TestReport
@@ -112,17 +121,27 @@ class Reporter:
             config.hook.pytest_lumyn_report(config=config, results=results)
 
 
+def said_of(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """Return what went wrong, in one line."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    # The text of a report begins with the worker it came from; of a worker that died there is only the message.
+    text = report.longrepr if isinstance(report.longrepr, str) else report.longreprtext
+    lines = str(text if crash is None else crash.message).strip().splitlines()
+    return lines[0].strip() if lines else "no reason given"
+
+
 def describe(item: VectorItem, report: pytest.TestReport) -> dict[str, Any]:
     """
     Return what came of a vector as plain JSON data: this is `report.lumyn`, and what the hooks are given.
 
     Returns:
         `nodeid`, `file`, `line` (from 1), `vector`, `suite`, `tags`, and `outcome`: `passed`, `failed`, `skipped`,
-        `xfailed`. Where something was decided also `verdict`, `reason_codes`, `matched_rules` (ids), `decided_by`
-        (ids), `error` (a reason code) and `policy` (`policy_id`, `policy_version`, `policy_hash`) of the last
-        decision; `file` of the policy too. Where it drifted also `summary`, `expected` (the verdict, if that
-        drifted), `direction` (`looser`, `tighter`, `other`), `drifts` and `cause` (`change`, `rule`, `place`); where it
-        cannot run, `summary` and `problems`. Where a report was asked for, a failure has `explanation` (lines).
+        `xfailed`; `failed` also where it passed and its teardown failed then. Where something was decided also
+        `verdict`, `reason_codes`, `matched_rules` (ids), `decided_by` (ids), `error` (a reason code) and `policy`
+        (`policy_id`, `policy_version`, `policy_hash`) of the last decision; `file` of the policy too. Where it drifted
+        also `summary`, `expected` (the verdict, if that drifted), `direction` (`looser`, `tighter`, `other`), `drifts`
+        and `cause` (`change`, `rule`, `place`); where it cannot run, `summary` and `problems`. Where a report was asked
+        for, a failure has `explanation` (lines).
     """
     vector, result = item.short, item.result
     data: dict[str, Any] = {

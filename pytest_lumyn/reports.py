@@ -25,7 +25,7 @@ from lumyn.report.text import printable
 from lumyn.vectors.discovery import SUFFIXES
 from pytest_lumyn.collect import Tally
 from pytest_lumyn.options import absolute
-from pytest_lumyn.report import Reporter
+from pytest_lumyn.report import ATTRIBUTE, Reporter, said_of
 from pytest_lumyn.settings import Settings
 
 __all__ = ["Reports", "Target", "read_targets"]
@@ -48,6 +48,12 @@ _SUFFIXES: Final = {
 }
 _MOST_SUMMARY_BYTES: Final = 1_000_000
 """GitHub refuses a step summary of more than 1 MiB."""
+
+_ENDED: Final[Mapping[int, str]] = {
+    pytest.ExitCode.INTERRUPTED: "the run was interrupted",
+    pytest.ExitCode.INTERNAL_ERROR: "pytest or a plugin of it failed",
+    pytest.ExitCode.USAGE_ERROR: "pytest was not used as it can be",
+}
 
 _PLACE: Final = re.compile(r"(?P<path>[^\s:][^:\n]*):(?P<line>\d+)(?::\d+)?: (?P<message>.+)")
 
@@ -119,6 +125,7 @@ class Reports:
         self._tally = tally
         self._targets = targets
         self._errors: dict[tuple[str, int, str], SuiteError] = {}
+        self._lost: dict[str, str] = {}
         self._base = _repository(config.rootpath)
         self._lines: list[str] = []
         self._complaints: list[str] = []
@@ -126,16 +133,26 @@ class Reports:
         self.extra: dict[str, dict[str, Any]] = {}
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        if report.failed and report.nodeid.endswith(SUFFIXES):
-            for error in self._read_errors(report.nodeid, report.longreprtext):
+        if report.failed and self._concerns_vectors(report.nodeid):
+            for error in self._read_errors(report):
                 self._errors[error.path, error.line, error.message] = error
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and not hasattr(report, ATTRIBUTE) and self._concerns_vectors(report.nodeid):
+            self._lost[report.nodeid] = said_of(report)
+
+    def _concerns_vectors(self, node_id: str) -> bool:
+        """Whether a node is a vector, a file of vectors, or a folder, which may hold some."""
+        name = node_id.partition("::")[0]
+        path = self._settings.base / name
+        return name.endswith(SUFFIXES) or path.as_posix() in self._tally.files or path.is_dir()
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self._config.getoption("collectonly"):
             self._complaints.append("no report was written: nothing ran")
             return
-        report = self._report()
+        report = self._report(session)
         for target in self._targets:
             if target.path is None:
                 self._tell_github(report)
@@ -151,16 +168,34 @@ class Reports:
         for line in self._lines:
             terminalreporter.write_line(line)
 
-    def _report(self) -> RunReport:
+    def _failures(self, session: pytest.Session) -> Iterator[str]:
+        """Yield what fails the run and is neither a vector that ran nor a file that cannot be read."""
+        ended = _ENDED.get(int(session.exitstatus))
+        if self._tally.complaint:
+            yield from self._tally.complaint.removeprefix("lumyn: ").splitlines()
+        elif ended:
+            yield ended
+        elif session.shouldfail or session.shouldstop:
+            yield f"the run was stopped: {session.shouldfail or session.shouldstop}"
+        for node_id, said in sorted(self._lost.items()):
+            if node_id not in self._reporter.results:
+                yield f"{node_id}: {said}"
+        for name in ("lumyn-gates", "lumyn-strength"):
+            yield from getattr(self._config.pluginmanager.get_plugin(name), "failures", ())
+
+    def _report(self, session: pytest.Session) -> RunReport:
         results = [self._reporter.results[node_id] for node_id in sorted(self._reporter.results)]
         vectors = tuple(self._vector(result) for result in results)
         found = sum(self._tally.vectors.values())
+        read = self._tally.complete and not self._errors
+        complete = read and found == len(results) and session.exitstatus not in _ENDED
         return RunReport(
             version=__version__,
             vectors=vectors,
             errors=tuple(self._errors[key] for key in sorted(self._errors)),
             policies=tuple(self._policies(results, vectors)),
-            complete=self._tally.complete and found == len(results),
+            complete=complete,
+            failures=tuple(self._failures(session)),
             tables=tuple(self.tables),
             extra=self.extra,
         )
@@ -225,9 +260,12 @@ class Reports:
         name, colon, line = place.rpartition(":")
         return f"{self._below(name)}{colon}{line}" if name else place
 
-    def _read_errors(self, node_id: str, text: str) -> Iterator[SuiteError]:
-        """Yield the problems of a file; each line of a collection error names its own place."""
-        for line in text.splitlines():
+    def _read_errors(self, report: pytest.CollectReport) -> Iterator[SuiteError]:
+        """Yield the problems of a file; each line of a collection error of ours names its own place."""
+        node_id, lines = report.nodeid, report.longreprtext.splitlines()
+        if hasattr(report.longrepr, "reprcrash") or not (lines and _PLACE.match(lines[0])):
+            lines = [said_of(report)]
+        for line in lines:
             match = _PLACE.match(line)
             if match:
                 path = self._below(match["path"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from fnmatch import fnmatch
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ def test_json_says_what_ran_and_what_drifted(loose: Repo) -> None:
         "looser": 1,
         "tighter": 0,
         "complete": True,
+        "ok": False,
     } == content["summary"]
     change = "ESCALATE -> TRUST -NO_MATCH_DEFAULT_ESCALATE +REFUND_SMALL"
     place = "policies/shop.yml:37"
@@ -282,3 +284,86 @@ def test_an_old_report_is_replaced_whole(repo: Repo) -> None:
     run = repo.run_pytest("--lumyn-vectors", "--lumyn-report=report.json")
     assert ("report.json",) == run.changed
     assert 5 == report(repo)["summary"]["passed"]
+
+
+NO_GOOD_NEWS = {
+    "a gate": ("", ["--lumyn-mutate-fail-under=100"], 1, "shop 1.0.0: * mutants killed, wanted 100 %", True),
+    "too few": ("", [*WORKERS, "--lumyn-min-vectors=50"], 4, "5 vectors found, at least 50 are due*", False),
+    "stopped": (
+        "def pytest_runtest_teardown(item):\n    if item.name == 'compounding':\n        raise KeyboardInterrupt\n",
+        [],
+        2,
+        "the run was interrupted",
+        False,
+    ),
+    "a worker died": (
+        "import os\n\n\ndef pytest_lumyn_request(item, request):\n    if item.name == 'small':\n        os._exit(1)\n",
+        ["-p", "xdist", "-n1"],
+        1,
+        "vectors/shop/refund.yml::small: worker 'gw0' crashed while running *",
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NO_GOOD_NEWS)
+def test_no_format_calls_a_run_passed_that_failed(repo: Repo, case: str) -> None:
+    """No vector drifted, and what failed the run is named in each of them."""
+    conftest, options, code, why, complete = NO_GOOD_NEWS[case]
+    repo.write("conftest.py", conftest)
+    names = ("r.md", "r.html", "r.sarif", "gitlab:r.gl", "github", "report.json")
+    env = {"PYTEST_ADDOPTS": "--max-worker-restart=1"} if "died" in case else {}
+    run = repo.run_pytest(
+        "--lumyn-vectors", *options, *(f"--lumyn-report={name}" for name in names), env=env, own_process=True
+    )
+    assert code == run.exit_code
+    content = report(repo)
+    assert (False, complete, 0) == (
+        content["summary"]["ok"],
+        content["summary"]["complete"],
+        content["summary"]["failed"],
+    )
+    assert [True] == [fnmatch(failure, why) for failure in content["failures"]]
+    assert repo.read("r.md").startswith("## Lumyn vectors: failed\n\nthe run failed, ")
+    assert "<title>Failed: Lumyn vectors</title>" in repo.read("r.html")
+    assert "status passed" not in repo.read("r.html")
+    (invocation,) = json.loads(repo.read("r.sarif"))["runs"][0]["invocations"]
+    assert (False, 1) == (invocation["executionSuccessful"], len(invocation["toolExecutionNotifications"]))
+    assert ["lumyn-run-failed"] == [each["check_name"] for each in json.loads(repo.read("r.gl"))]
+    run.match("::error title=Lumyn: the run failed::*")
+
+
+@pytest.mark.parametrize("workers", [(), WORKERS], ids=["alone", "workers"])
+def test_a_vector_whose_teardown_fails_did_not_pass(repo: Repo, workers: tuple[str, ...]) -> None:
+    """Neither in the report nor for its hook."""
+    repo.write(
+        "conftest.py",
+        "def pytest_runtest_teardown(item):\n"
+        "    if item.name == 'compounding':\n"
+        "        raise RuntimeError('left open')\n\n\n"
+        "def pytest_lumyn_report(config, results):\n    print([each['outcome'] for each in results])\n",
+    )
+    run = repo.run_pytest("--lumyn-vectors", *workers, "--lumyn-report=report.json", own_process=True)
+    assert 1 == run.exit_code
+    content = report(repo)
+    assert (4, 1) == (content["summary"]["passed"], content["summary"]["failed"])
+    (failed,) = [each for each in content["vectors"] if each["outcome"] == "failed"]
+    assert ("compounding", "after it ran: RuntimeError: left open") == (failed["vector"], failed["summary"])
+    assert "['failed', 'passed', 'passed', 'passed', 'passed']" in run.text
+
+
+def test_a_folder_that_cannot_be_collected_is_in_the_report(repo: Repo) -> None:
+    """There may be vectors in it; and an error of a hook is one error, however long its traceback is."""
+    repo.write("vectors/sub/conftest.py", "import no_such_module\n")
+    repo.write("vectors/late.yml", "{}")
+    repo.write(
+        "conftest.py",
+        "def pytest_lumyn_policy(path, config):\n    if path.name == 'late.yml':\n        raise RuntimeError('no')\n",
+    )
+    repo.run_pytest("--lumyn-vectors", "--continue-on-collection-errors", "--lumyn-report=report.json")
+    content = report(repo)
+    assert [
+        ("vectors/late.yml", "RuntimeError: no"),
+        ("vectors/sub", "ModuleNotFoundError: No module named 'no_such_module'"),
+    ] == [(error["path"], error["message"]) for error in content["errors"]]
+    assert (5, False, False) == (content["summary"]["passed"], content["summary"]["complete"], content["summary"]["ok"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import unescape
 
 from hypothesis import example, given
@@ -65,16 +66,20 @@ def test_the_first_lines_say_it_all() -> None:
     one = vector()
     loose = vector("failed", direction="looser", cause=Cause("ESCALATE -> TRUST", "R1", "p.yml:3"), summary="x")
     error = SuiteError(path="a.yml", line=3, message="broken")
-    assert ["## Lumyn vectors: passed", "", "1 vectors, none failed"] == head(RunReport(version="1", vectors=(one,)))
+    assert ["## Lumyn vectors: passed", "", "1 vector, none failed"] == head(RunReport(version="1", vectors=(one,)))
     assert ["## Lumyn vectors: failed", "", "no vector ran"] == head(RunReport(version="1", vectors=()))
     assert [
         "## Lumyn vectors: failed",
         "",
         "1 of 2 vectors failed, 1 more permissive than expected (not every vector ran)",
     ] == head(RunReport(version="1", vectors=(one, loose), complete=False))
-    assert ["## Lumyn vectors: failed", "", "1 vectors, none failed, 1 file could not be read"] == head(
-        RunReport(version="1", vectors=(one,), errors=(error,))
+    assert ["## Lumyn vectors: failed", "", "1 vector, none failed, 1 file could not be read"] == head(
+        RunReport(version="1", vectors=(one,), errors=(error, replace(error, line=4)), complete=True)
     )
+    stopped = RunReport(version="1", vectors=(one,), failures=("interrupted",))
+    assert ["## Lumyn vectors: failed", "", "the run failed, 1 vector, none failed"] == head(stopped)
+    assert "- `interrupted`" in render(stopped).splitlines()
+    assert head(RunReport(version="1", vectors=(vector("skipped"),)))[0] == "## Lumyn vectors: skipped"
 
 
 def head(report: RunReport) -> list[str]:

@@ -19,7 +19,7 @@ MOST_ANNOTATIONS: Final = 10
 
 def workflow_commands(report: RunReport) -> Iterator[str]:
     """
-    Yield commands, one a line: unreadable files, then looser vectors, then the others.
+    Yield commands, one a line: what failed the run, unreadable files, then looser vectors, then the others.
 
     A deciding rule is marked once, as a notice, with how many vectors it made fail; notices have a limit of their own.
     """
@@ -27,8 +27,11 @@ def workflow_commands(report: RunReport) -> Iterator[str]:
     errors += [
         ("error", vector.path, vector.line, f"Lumyn: {vector.vector}", vector.summary) for vector in report.failed
     ]
+    failures = report.failures[:MOST_ANNOTATIONS]
+    for failure in failures:
+        yield f"::error title=Lumyn: the run failed::{_data(failure)}"
     notices = [("notice", path, line, "Lumyn: rule behind drift", text) for path, line, text in _rules(report)]
-    for kind, path, line, title, text in [*errors[:MOST_ANNOTATIONS], *notices[:MOST_ANNOTATIONS]]:
+    for kind, path, line, title, text in [*errors[: MOST_ANNOTATIONS - len(failures)], *notices[:MOST_ANNOTATIONS]]:
         place = f"file={_property(path)}" + (f",line={line}" if line else "")
         yield f"::{kind} {place},title={_property(title)}::{_data(text)}"
 

@@ -20,8 +20,9 @@ _SEVERITIES: Final = {"vector-looser": "blocker", "vector-tighter": "major"}
 
 
 def render(report: RunReport) -> str:
-    """Return a JSON array: an entry for each vector that failed and each file that could not be read."""
-    entries: list[JsonObject] = [
+    """Return a JSON array: an entry for what failed the run, each unreadable file and each vector that failed."""
+    entries: list[JsonObject] = [_entry("run-failed", failure, ".", 1, failure) for failure in report.failures]
+    entries += [
         _entry("suite-invalid", error.message, error.path, error.line or 1, f"{error.path}\n{error.message}")
         for error in report.errors
     ]

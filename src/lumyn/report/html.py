@@ -40,7 +40,7 @@ def render(report: RunReport) -> str:
             f'<meta http-equiv="Content-Security-Policy" content="{allowed}; form-action \'none\'">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
-            f"<title>{'Passed' if report.ok else 'Failed'}: Lumyn vectors</title>",
+            f"<title>{report.status.capitalize()}: Lumyn vectors</title>",
             f"<style>{style}</style>",
             "</head>",
             "<body>",
@@ -89,10 +89,12 @@ def _verdict(name: str) -> str:
 
 
 def _header(report: RunReport) -> Iterator[str]:
-    sign = "passed" if report.ok else "failed"
+    sign = report.status
     yield "<header>"
     yield "<h1>Lumyn vectors</h1>"
     yield f'<p><span class="status {sign}">{sign}</span> {_text(headline(report))}</p>'
+    if report.failures:
+        yield f'<ul class="failures">{"".join(f"<li>{_text(failure)}</li>" for failure in report.failures)}</ul>'
     yield '<ul class="tiles">'
     for name, count in report.counts.items():
         yield f"<li><strong>{count}</strong> {name}</li>"
@@ -100,7 +102,7 @@ def _header(report: RunReport) -> Iterator[str]:
         yield f"<li><strong>{report.looser}</strong> more permissive</li>"
         yield f"<li><strong>{report.tighter}</strong> stricter</li>"
     if report.errors:
-        yield f"<li><strong>{len(report.errors)}</strong> unreadable</li>"
+        yield f"<li><strong>{len({error.path for error in report.errors})}</strong> unreadable</li>"
     yield "</ul>"
     yield "</header>"
 

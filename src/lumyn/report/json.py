@@ -33,6 +33,7 @@ def document(report: RunReport) -> JsonObject:
             "looser": report.looser,
             "tighter": report.tighter,
             "complete": report.complete,
+            "ok": report.ok,
         },
         "causes": [
             {
@@ -45,6 +46,7 @@ def document(report: RunReport) -> JsonObject:
             for group in report.groups
         ],
         "errors": [{"path": error.path, "line": error.line, "message": error.message} for error in report.errors],
+        "failures": list(report.failures),
         "policies": [_policy(policy) for policy in report.policies],
         "vectors": [vector.document for vector in report.vectors],
         **({"extra": dict(report.extra)} if report.extra else {}),

@@ -27,13 +27,15 @@ def render(report: RunReport) -> str:
 def headline(report: RunReport) -> str:
     """Return the run in one line of plain text: `3 of 456 vectors failed, 1 more permissive than expected`."""
     total, failed = len(report.vectors), len(report.failed)
-    words = [f"{failed} of {total} vectors failed" if failed else f"{total} vectors, none failed"]
+    words = [f"{failed} of {_count(total, 'vector')} failed" if failed else f"{_count(total, 'vector')}, none failed"]
     if not total:
         words = ["no vector ran"]
+    if report.failures:
+        words.insert(0, "the run failed")
     if report.looser:
         words.append(f"{report.looser} more permissive than expected")
     if report.errors:
-        words.append(f"{_count(len(report.errors), 'file')} could not be read")
+        words.append(f"{_count(len({error.path for error in report.errors}), 'file')} could not be read")
     left = [f"{report.counts[name]} {name}" for name in ("skipped", "xfailed", "updated") if report.counts.get(name)]
     text = ", ".join([*words, *left])
     return text if report.complete else f"{text} (not every vector ran)"
@@ -60,10 +62,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Seq
 
 
 def _lines(report: RunReport) -> Iterator[str]:
-    sign = "passed" if report.ok else "failed"
-    yield f"## Lumyn vectors: {sign}"
+    yield f"## Lumyn vectors: {report.status}"
     yield ""
     yield headline(report)
+    if report.failures:
+        yield ""
+        yield from (f"- {code(failure)}" for failure in report.failures[:MOST_GROUPS])
     if report.groups:
         yield from _groups(report.groups)
         yield from _failed(report)

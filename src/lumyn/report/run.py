@@ -97,9 +97,9 @@ class Group:
 
     @property
     def direction(self) -> str:
-        """`looser` where any of the vectors became so, else that of the first."""
+        """`looser` where any of the vectors became so, else that of the first; `other` where none decided anything."""
         directions = {vector.direction for vector in self.vectors}
-        return "looser" if "looser" in directions else self.vectors[0].direction
+        return "looser" if "looser" in directions else self.vectors[0].direction or "other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +177,8 @@ class RunReport:
         version: Of Lumyn.
         vectors: Sorted by node id.
         errors: Files that could not be collected, sorted.
-        complete: Whether every vector that was found ran.
+        complete: Whether every vector that was found ran, and the run came to its end.
+        failures: What failed the run beside its vectors and files: gates, an interruption, workers that died.
         tables: What other parts of the run have to show, such as coverage.
         extra: The same as plain JSON data, by name.
     """
@@ -187,6 +188,7 @@ class RunReport:
     errors: tuple[SuiteError, ...] = ()
     policies: tuple[PolicyReport, ...] = ()
     complete: bool = True
+    failures: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     extra: Mapping[str, JsonObject] | None = None
 
@@ -215,7 +217,14 @@ class RunReport:
     @property
     def ok(self) -> bool:
         """Whether nothing failed and something ran."""
-        return bool(self.vectors) and not self.errors and not self.failed
+        return bool(self.vectors) and not self.errors and not self.failed and not self.failures
+
+    @property
+    def status(self) -> str:
+        """The run in one word: `failed`, `passed`, or `skipped` where every vector was."""
+        if not self.ok:
+            return "failed"
+        return "skipped" if self.counts["skipped"] == len(self.vectors) else "passed"
 
     @property
     def groups(self) -> tuple[Group, ...]:

@@ -55,10 +55,17 @@ def render(report: RunReport) -> str:
         },
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {_ROOT: {"description": {"text": "The root of the repository."}}},
+        **({"invocations": [_invocation(report)]} if report.failures else {}),
         "results": list(results[:MOST_RESULTS]),
         "properties": {"vectors": len(report.vectors), "results": len(results)},
     }
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _invocation(report: RunReport) -> JsonObject:
+    """Return what says that results that are not there are no good news."""
+    notes: list[JsonValue] = [{"level": "error", "message": {"text": printable(each)}} for each in report.failures]
+    return {"executionSuccessful": False, "toolExecutionNotifications": notes}
 
 
 def _result(vector: VectorReport) -> JsonObject:
