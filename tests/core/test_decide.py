@@ -452,3 +452,15 @@ def test_forked_child_decides_with_memory_and_connection_of_its_own(
         os.write(go, b"x")
         assert 0 == os.waitpid(child, 0)[1]
     assert 3 == rows(store_path)
+
+
+def test_a_retry_gets_the_mode_of_its_time(policy: Policy, refund: Refund, store_path: Path) -> None:
+    """The stored record again, whatever the operator chose since; what comes anew is decided anew."""
+    asked = refund(action__amount__value=201)
+    with Gate.open(policy=policy, store=store_path, create=True, mode="advisory") as advisory:
+        first = advisory.decide(asked)
+    with Gate.open(policy=policy, store=store_path, mode="enforce", redaction="strict") as enforcing:
+        assert first == enforcing.decide(asked)
+        anew = enforcing.decide(asked | {"request_id": "anew"})
+    assert (Verdict.ESCALATE, True) == (first.verdict, first.permits)
+    assert (Verdict.ESCALATE, False) == (anew.verdict, anew.permits)

@@ -13,6 +13,7 @@ from lumyn import Gate, Verdict
 from lumyn.core.verify import verify
 from lumyn.documents.schema import check
 from lumyn.errors import InvalidRequestError
+from lumyn.policy.loader import parse_policy
 from lumyn.store.base import Store
 
 Refund = Callable[..., dict[str, Any]]
@@ -119,3 +120,31 @@ def test_an_event_that_cannot_be_read_back_is_found(
     with gate.store.write() as transaction:
         transaction.append_event(replace(event, event_id="0" * 26, **change))
     assert {"PROJECTION_MISMATCH": 1} == verify(gate.store).counts
+
+
+WIDER = """
+  - id: X1
+    stage: HARD_BLOCKS
+    when: { action_type: support.refund }
+    if_any:
+      - { evidence.country_is: XX }
+      - { evidence.velocity_gte: 50 }
+    then: { verdict: ABSTAIN, reason_codes: [CHARGEBACK_RISK_BLOCK] }
+"""
+BEFORE = """
+memory:
+  features: [action_type, currency, amount_band, target_system, resource_type, tags, customer_age_days,
+    previous_refund_count_90d, chargeback_risk, payment_instrument_risk, manual_approval]
+"""
+
+
+def test_listed_features_keep_scores_when_a_policy_compares_more(gate: Gate, refund: Refund) -> None:
+    """Otherwise what it did not compare before is unknown in every experience, and the same request is less alike."""
+    asked = refund(evidence__country="DE", evidence__velocity=3)
+    gate.label(gate.decide(asked).decision_id, "failure")
+    del asked["request_id"]
+    assert 1 == gate.decide(asked).failure_similarity
+    wider = gate.policy.source.rstrip("\n") + WIDER
+    assert gate.with_policy(parse_policy(wider)).decide(asked).failure_similarity < 1
+    listed = gate.with_policy(parse_policy(wider + BEFORE)).decide(asked)
+    assert (1, Verdict.ESCALATE) == (listed.failure_similarity, listed.verdict)
