@@ -99,6 +99,21 @@ def test_in_a_width_nothing_is_wider_and_nothing_is_cut(columns: int, monkeypatc
     assert 20 == stream.getvalue().count("words")
 
 
+@pytest.mark.parametrize("columns", [71, 72, 75, 80, 84, 85, 120])
+def test_a_digest_stays_in_one_piece_wherever_it_fits(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is copied out of a terminal."""
+    digest = f"sha256:{'0123456789abcdef' * 4}"
+    console, stream = shown(columns, monkeypatch)
+    console.line("  policy      lumyn-support 0.1.0 ", digest, hang=14)
+    console.line(digest, indent=14)
+    lines = stream.getvalue().splitlines()
+    assert 2 == sum(line.split()[-1] == digest for line in lines)
+    assert all(len(line) <= columns for line in lines)
+    console, stream = shown(70, monkeypatch)
+    console.line("  policy      ", digest, hang=14)
+    assert digest == "".join(stream.getvalue().split()).removeprefix("policy")
+
+
 def test_a_table_breaks_sentences_before_codes(monkeypatch: pytest.MonkeyPatch) -> None:
     console, stream = shown(60, monkeypatch)
     console.table(["verdict", "request", "reasons"], [["TRUST", "several words " * 5, "REFUND_OVER_ESCALATION_LIMIT"]])

@@ -101,9 +101,14 @@ class Console:
         if self.width is None:
             self._write_lines([[(" " * indent, ""), *pieces]])
             return
-        rest = min(indent if hang is None else hang, self.width // 2)
-        rooms = max(_LEAST_ROOM, self.width - indent), max(_LEAST_ROOM, self.width - rest)
         text = "".join(piece[0] for piece in pieces)
+        # A digest is copied: it starts further left where it then stays in one piece.
+        longest = max((cells(word) for word in text.split()), default=0)
+        rest = min(indent if hang is None else hang, self.width // 2)
+        if self.width - rest < longest <= self.width:
+            rest = self.width - longest
+            indent = rest if " " not in text else indent
+        rooms = max(_LEAST_ROOM, self.width - indent), max(_LEAST_ROOM, self.width - rest)
         lines = [
             [(" " * (rest if number else indent), ""), *_cut(pieces, start, end)]
             for number, (start, end) in enumerate(fold(text, *rooms))
