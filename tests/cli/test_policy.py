@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cli.harness import Lumyn, refund, write
+
+from lumyn.cli.exit_codes import ExitCode
 
 
 def test_the_configured_policy_is_valid(lumyn: Lumyn, workspace: Path) -> None:
@@ -51,6 +54,24 @@ def test_a_policy_from_standard_input(lumyn: Lumyn, workspace: Path) -> None:
     result = lumyn("policy", "validate", "-", stdin=data + b"x: 1\n")
     assert 3 == result.code
     assert "<stdin>:" in result.out
+
+
+@pytest.mark.parametrize("command", ["validate", "show", "fmt"])
+def test_standard_input_without_an_end_fills_no_memory(
+    lumyn: Lumyn, workspace: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    asked: list[int] = []
+
+    class Endless:
+        def read(self, size: int = -1) -> bytes:
+            asked.append(size)
+            return b"#" * max(0, size)
+
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=Endless()))
+    result = lumyn("policy", command, "-")
+    assert ExitCode.INVALID == result.code
+    assert "TOO_LARGE" in result.out + result.err
+    assert all(0 < size < 10_000_000 for size in asked)
 
 
 def test_without_a_workspace_a_path_is_enough(lumyn: Lumyn, root: Path) -> None:

@@ -45,7 +45,7 @@ def validate(
     context: typer.Context,
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PATH]...", help="Policy files, or - for standard input; default the configured one."),
+        typer.Argument(metavar="PATH", help="Policy files, or - for standard input; default the configured one."),
     ] = None,
     json: JsonFlag = False,
 ) -> int:
@@ -81,7 +81,7 @@ def show(
     path: Annotated[
         str | None,
         typer.Argument(
-            metavar="[PATH|HASH]",
+            metavar="PATH|HASH",
             help="A policy file, - for standard input, or the hash of one that decided; default the configured one.",
             show_default=False,
         ),
@@ -128,7 +128,7 @@ def _load_stored(config_file: Path | None, digits: str) -> Policy:
 
 def fmt(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="Policy files, or - for standard input.", show_default=False)
+        list[str], typer.Argument(metavar="FILE", help="Policy files, or - for standard input.", show_default=False)
     ],
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 where a file would change.")] = False,
     json: JsonFlag = False,
@@ -204,7 +204,10 @@ def _diff(before: str, after: str, name: str) -> list[str]:
 
 
 def _stdin() -> bytes:
-    return b"" if sys.stdin is None else sys.stdin.buffer.read()
+    from lumyn.documents import Limits
+
+    # One byte more than allowed is enough for the check that follows to refuse it.
+    return b"" if sys.stdin is None else sys.stdin.buffer.read(Limits().max_bytes + 1)
 
 
 def _load(file: str) -> Policy:
