@@ -135,6 +135,13 @@ def test_another_file_or_standard_output(lumyn: Lumyn, workspace: Path, decision
     assert 2 == lumyn("vectors", "add", decision, "-o", "vectors/mine.txt").code
 
 
+def test_a_file_that_leads_out_of_the_workspace_is_refused(lumyn: Lumyn, workspace: Path, decision: str) -> None:
+    result = lumyn("vectors", "add", decision, "-o", "../outside.yml")
+    assert 3 == result.code
+    assert "PATH_OUTSIDE_ROOT" in result.err
+    assert not (workspace.parent / "outside.yml").exists()
+
+
 def test_defaults_of_the_folder_change_nothing(lumyn: Lumyn, workspace: Path, decision: str) -> None:
     """What they would merge into it is taken out again, or the vector would not be the incident."""
     (workspace / FOLDER).mkdir()

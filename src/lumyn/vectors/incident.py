@@ -5,6 +5,7 @@ Returns the text and what came of running it; must not know the command line, no
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,7 @@ def incident_vector(
             when no reason codes can be found, `PATH_OUTSIDE_ROOT`, or another problem of the vector.
     """
     for each in (path, policy_file):
-        if not each.absolute().is_relative_to(root.absolute()):
+        if not Path(os.path.abspath(each)).is_relative_to(os.path.abspath(root)):
             message = f"`{each}` is not below `{root}`"
             raise InvalidVectorError([Problem(code="PATH_OUTSIDE_ROOT", message=message)])
     expected, found = expected_outcome(record, policy, expect, reason_codes)

@@ -37,7 +37,8 @@ def add(
     context: typer.Context,
     decision: DecisionId,
     expect: Annotated[
-        Verdict | None, typer.Option("--expect", help="The verdict it should have had.", show_default=False)
+        Verdict | None,
+        typer.Option("--expect", case_sensitive=False, help="The verdict it should have had.", show_default=False),
     ] = None,
     reason: Annotated[
         list[str] | None,
