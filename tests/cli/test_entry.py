@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,58 @@ def test_a_usage_error_is_exit_2_in_two_lines(lumyn: Lumyn, arguments: list[str]
     assert (2, "") == (result.code, result.out)
     assert message in result.err.lower()
     assert ["error:", "hint:"] == [line.split()[0] for line in result.err.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["show", "--config", "x"], "hint: it goes before the command: `lumyn --config FILE show`"),
+        (["--json", "show"], "hint: it goes behind the command: `lumyn show --json`"),
+        (["--config"], "hint: `lumyn --help` lists what it takes"),
+    ],
+)
+def test_an_option_in_the_wrong_place_is_told_its_own(lumyn: Lumyn, arguments: list[str], hint: str) -> None:
+    result = lumyn(*arguments)
+    assert 2 == result.code
+    assert hint == result.err.splitlines()[1]
+
+
+@pytest.mark.parametrize("option", [["export", "--jsonl", "--verdict"], ["vectors", "add", "@last", "--expect"]])
+def test_a_wrong_choice_lists_the_right_ones_in_plain_words(lumyn: Lumyn, workspace: Path, option: list[str]) -> None:
+    lumyn("decide", write(workspace / "r.json", refund()))
+    result = lumyn(*option, "maybe")
+    assert 2 == result.code
+    assert "'maybe' is not one of" in result.err
+    assert "value error" not in result.err.lower()
+    assert 0 == lumyn(*option, "trust").code
+
+
+def test_help_wraps_where_the_terminal_ends(lumyn: Lumyn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not where the source does: no line is short while the first word of the next would have fitted."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERMINAL_WIDTH", "80")
+    for command in (["vectors", "show"], ["policy", "fmt"], ["show"]):
+        prose = lumyn(*command, "--help").out.split("\u256d")[0].splitlines()
+        for line, after in pairwise(prose):
+            if line.strip() and after.strip() and "Usage" not in line:
+                assert 80 < len(f"{line.rstrip()} {after.split()[0]} "), (command, line)
+
+
+def test_optional_arguments_are_bracketed_once(lumyn: Lumyn) -> None:
+    for command in ("show", "export", "policy validate", "policy show", "policy fmt", "vectors run", "vectors show"):
+        usage = lumyn(*command.split(), "--help").out.splitlines()[1]
+        assert "[[" not in usage
+        assert "......" not in usage.replace(" ", "")
+
+
+def test_a_reader_that_stops_in_the_help_is_141(root: Path) -> None:
+    process = start(["--help"], root, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert ExitCode.PIPE_CLOSED == process.wait(30)
+    assert process.stderr is not None
+    assert b"" == process.stderr.read()
+    process.stderr.close()
 
 
 def test_a_usage_error_is_json_where_json_was_asked_for(lumyn: Lumyn) -> None:

@@ -98,6 +98,11 @@ def test_an_unknown_id_is_exit_5(lumyn: Lumyn, decisions: list[str], text: str) 
     assert "\x1b" not in result.err
 
 
+def test_an_id_copied_with_spaces_and_a_line_end_is_found(lumyn: Lumyn, decisions: list[str]) -> None:
+    result = lumyn("show", f" {decisions[0]}\n", "--json")
+    assert decisions[0] == result.data["record"]["decision_id"]
+
+
 def test_an_ambiguous_beginning_lists_candidates(lumyn: Lumyn, decisions: list[str]) -> None:
     result = lumyn("show", "0")
     assert 5 == result.code

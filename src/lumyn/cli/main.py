@@ -5,6 +5,7 @@ Must not know what any command does.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -25,6 +26,8 @@ __all__ = ["build_app", "run_app"]
 _USAGE_ERROR: Final[type[Exception]] = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError"
 )
+_OF_COMMANDS: Final = {"--json"}
+"""What every command takes and `lumyn` itself does not."""
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
 
 
@@ -44,6 +47,11 @@ def run_app(argv: Sequence[str]) -> int:
         reason = (error.strerror or "i/o error").lower()
         message = f"cannot write `{error.filename}`: {reason}"
         raise StoreUnavailableError(message, detail="PATH_NOT_WRITABLE") from None
+    except SystemExit as end:
+        # Rich's answer to a reader who stops in the middle of the help.
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        return ExitCode.PIPE_CLOSED
     return code if isinstance(code, int) else ExitCode.OK
 
 
@@ -59,7 +67,18 @@ def build_app(argv: Sequence[str] = ()) -> typer.Typer:
     named = [argv[0]] if argv and argv[0] in COMMANDS else COMMANDS
     for name in named:
         import_module(f"lumyn.cli.commands.{name}").register(app)
+    _flow(app)
     return app
+
+
+def _flow(app: typer.Typer) -> None:
+    """Let the help of every command wrap where the terminal ends, not where its source does."""
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            _flow(group.typer_instance)
+    for command in app.registered_commands:
+        text = inspect.getdoc(command.callback) or ""
+        command.help = "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
 
 
 def _root(
@@ -86,9 +105,14 @@ def _usage_error(error: Exception, *, as_json: bool) -> int:
         return ExitCode.USAGE
     describe = getattr(error, "format_message", None)
     message = " ".join(str(describe() if callable(describe) else error).split()).removesuffix(".")
-    message = message[:1].lower() + message[1:]
+    message = (message[:1].lower() + message[1:]).replace(": Value error, ", ": ")
     path = getattr(getattr(error, "ctx", None), "command_path", "lumyn")
     hint = f"`{path} --help` lists what it takes"
+    option = getattr(error, "option_name", None) if type(error).__name__ == "NoSuchOption" else None
+    if option == "--config":
+        message, hint = f"no such option: {option}", "it goes before the command: `lumyn --config FILE show`"
+    elif option in _OF_COMMANDS and path == "lumyn":
+        message, hint = f"no such option: {option}", f"it goes behind the command: `lumyn show {option}`"
     if as_json:
         Console().json("error", {"error": {"reason_code": "USAGE", "message": message, "hint": hint}})
     write(sys.stderr, f"{safe(f'error: {message}')}\n{safe(f'hint: {hint}')}\n")

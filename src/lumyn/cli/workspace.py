@@ -189,6 +189,7 @@ def _given(text: str) -> str:
 
 
 def _meant(text: str, starting: Callable[[str], list[str]], noun: str = "decision") -> str:
+    text = text.strip()  # as it comes out of a ticket
     if not text:
         raise NotFoundError(
             "an empty id names no decision",

@@ -39,7 +39,7 @@ def export(
     context: typer.Context,
     decision: Annotated[
         str | None,
-        typer.Argument(metavar="[ID]", help="A decision id, the beginning of one, or @last.", show_default=False),
+        typer.Argument(metavar="ID", help="A decision id, the beginning of one, or @last.", show_default=False),
     ] = None,
     pack: Annotated[
         bool, typer.Option("--pack", help="A pack: a file that anybody can check and decide again.")
@@ -51,7 +51,9 @@ def export(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="With --jsonl: at most so many.")] = None,
-    verdict: Annotated[Verdict | None, typer.Option("--verdict", help="With --jsonl: only this verdict.")] = None,
+    verdict: Annotated[
+        Verdict | None, typer.Option("--verdict", case_sensitive=False, help="With --jsonl: only this verdict.")
+    ] = None,
     action: Annotated[
         str | None, typer.Option("--action", metavar="TYPE", help="With --jsonl: only this action.")
     ] = None,

@@ -39,7 +39,7 @@ def check(
     context: typer.Context,
     path: Annotated[
         str | None,
-        typer.Argument(metavar="[PATH]", help="A policy file, or git:REV:PATH; default the configured policy."),
+        typer.Argument(metavar="PATH", help="A policy file, or git:REV:PATH; default the configured policy."),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 on warnings too.")] = False,
     form: Annotated[

@@ -29,7 +29,7 @@ def prove(
     context: typer.Context,
     path: Annotated[
         str | None,
-        typer.Argument(metavar="[PATH]", help="A policy file, or git:REV:PATH; default the configured policy."),
+        typer.Argument(metavar="PATH", help="A policy file, or git:REV:PATH; default the configured policy."),
     ] = None,
     json: JsonFlag = False,
 ) -> int:

@@ -36,7 +36,7 @@ def show(
     decision: Annotated[
         str | None,
         typer.Argument(
-            metavar="[ID]",
+            metavar="ID",
             help="A decision id, the beginning of one, @last, or - to read one.",
             show_default=False,
             autocompletion=recent_ids,

@@ -76,7 +76,7 @@ def run(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[PATH]...",
+            metavar="PATH",
             help="Vector files or folders; default vectors/ and every *.lumyn.yml.",
             show_default=False,
         ),

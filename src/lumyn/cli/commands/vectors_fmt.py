@@ -45,7 +45,7 @@ def fmt(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[PATH]...",
+            metavar="PATH",
             help="Vector files or folders; default vectors/ and every *.lumyn.yml.",
             show_default=False,
         ),

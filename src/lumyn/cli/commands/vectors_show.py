@@ -29,7 +29,7 @@ def show(
     vector: Annotated[
         str | None,
         typer.Argument(
-            metavar="[ID|FILE]",
+            metavar="ID|FILE",
             help="A file, file::name, or the name of a vector; all of them without.",
             show_default=False,
         ),
