@@ -287,6 +287,26 @@ def test_modes_are_found_and_mended(lumyn: Lumyn, workspace: Path) -> None:
     assert "fixed" not in lumyn("doctor", "--fix").out
 
 
+def test_a_folder_that_may_not_be_searched_is_a_finding(
+    lumyn: Lumyn, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for somebody who is not its owner; modes alone would not stop the administrator who may run this test."""
+    stat_of = os.stat
+
+    def refuse(path: object, **options: object) -> os.stat_result:
+        if isinstance(path, (str, os.PathLike)) and Path(path).parent.name == ".lumyn":
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat_of(path, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "stat", refuse)
+    result = lumyn("doctor", "--json")
+    assert 1 == result.code
+    assert "Permission denied" in finding(result, "store")["message"]
+    monkeypatch.delenv("LUMYN_CONFIG_PATH", raising=False)
+    (workspace / "lumyn.toml").unlink()
+    assert lumyn("show").code in (3, 4)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
 def test_the_modes_of_other_files_are_left_alone(
     lumyn: Lumyn, workspace: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch

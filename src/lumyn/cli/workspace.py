@@ -24,6 +24,7 @@ __all__ = [
     "DEMO_CONFIG",
     "LAST",
     "find_config",
+    "is_file",
     "open_reading",
     "open_store_only",
     "open_stored",
@@ -44,6 +45,14 @@ _SHOWN_CANDIDATES: Final = 3
 _MOST_BYTES: Final = 2_048
 
 
+def is_file(path: Path) -> bool:
+    """Return whether a file is there; in a folder that may not be searched none is."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def find_config(config_file: Path | None, *, demo: bool = False, quiet: bool = False) -> Config:
     """
     Return the configuration a command works with.
@@ -58,7 +67,7 @@ def find_config(config_file: Path | None, *, demo: bool = False, quiet: bool = F
         InvalidConfigError: It is not usable.
     """
     config = load_config(file=config_file)
-    if demo and config.file is None and config.policy.path is None and DEMO_CONFIG.is_file():
+    if demo and config.file is None and config.policy.path is None and is_file(DEMO_CONFIG):
         from lumyn.cli.console import write
 
         if not quiet and sys.stderr is not None and sys.stderr.isatty():
@@ -204,6 +213,6 @@ def _meant(text: str, starting: Callable[[str], list[str]], noun: str = "decisio
         shown = ", ".join(found[:_SHOWN_CANDIDATES]) + (", ..." if len(found) > _SHOWN_CANDIDATES else "")
         raise NotFoundError(f"`{text}` is the beginning of several ids: {shown}", hint="give more of it")
     hint = "`lumyn show` lists recent decisions" if len(wanted) <= _ULID_CHARS else "an id has 26 characters"
-    if DEMO_CONFIG.is_file():
+    if is_file(DEMO_CONFIG):
         hint += f"; `lumyn --config {DEMO_CONFIG} show` lists those of the demo"
     raise NotFoundError(f"there is no {noun} `{text[:64]}`", reason_code="DECISION_NOT_FOUND", hint=hint)

@@ -29,7 +29,7 @@ _HINTS: Final[Mapping[str, str]] = {
     "STORE_FULL": "make room on the disk of the store",
     "STORE_READ_ONLY": "let the store and its folder be written, or copy it, with its `-wal`, to where it can be",
     # The file itself was there a moment ago.
-    "STORE_NOT_FOUND": "its folder has to be writable too: SQLite keeps a log beside it; else copy the store elsewhere",
+    "STORE_NOT_FOUND": "let the file and its folder be read and written, for a log is kept beside it; or copy it",
     "STORE_CORRUPT": "`lumyn verify` names the damage; restore the store from a copy",
     "STORE_IO_ERROR": "see whether its disk is full or failing, and whether its folder can be written",
 }

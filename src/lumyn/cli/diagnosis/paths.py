@@ -20,4 +20,11 @@ def shown(path: Path) -> str:
 
 def repository_of(folder: Path) -> Path | None:
     """Return the top of the git repository that holds `folder`, or None."""
-    return next((each for each in (folder, *folder.parents) if (each / ".git").exists()), None)
+    return next((each for each in (folder, *folder.parents) if _exists(each / ".git")), None)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False  # in a folder that may not be searched

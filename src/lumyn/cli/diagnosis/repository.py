@@ -15,7 +15,7 @@ from lumyn.cli.commands.init import SCHEMA_FOLDER, SCHEMAS, UNKNOWN_SOURCE
 from lumyn.cli.diagnosis.finding import Finding, Repair, ok, problem, warning
 from lumyn.cli.diagnosis.paths import repository_of, shown
 from lumyn.cli.files import replace_file, write_file
-from lumyn.cli.workspace import WORKSPACE_FOLDER
+from lumyn.cli.workspace import WORKSPACE_FOLDER, is_file
 from lumyn.config import Config
 
 __all__ = ["repository"]
@@ -63,7 +63,7 @@ def _ignored(path: Path) -> Finding:
     hint = "`lumyn doctor --fix` ignores the folder" if repair else f"add {path.name}* to .gitignore"
     top = repository_of(folder)
     if top is None:
-        if own.is_file():
+        if is_file(own):
             return ok("git", f"no repository here; {shown(own)} is there for when it is one")
         return ok("git", "no repository here") if repair is None else _unignored(path, hint, repair)
     answer = _git(top, "ls-files", "--", str(path))
@@ -71,7 +71,7 @@ def _ignored(path: Path) -> Finding:
         hint = f"`git rm --cached {shown(path)}`, and think about what its history holds"
         return problem("git", f"{shown(path)} is tracked by git", code="STORE_NOT_IGNORED", hint=hint)
     checked = _git(top, "check-ignore", "-q", "--", str(path))
-    if checked.returncode == 0 if checked is not None else own.is_file():
+    if checked.returncode == 0 if checked is not None else is_file(own):
         return ok("git", f"{shown(path)} is ignored")
     return _unignored(path, hint, repair)
 
@@ -105,7 +105,7 @@ def _git(top: Path, *arguments: str) -> subprocess.CompletedProcess[bytes] | Non
 
 def _workflow(folder: Path) -> Finding:
     top = repository_of(folder) or folder
-    files = [file for pattern in _CI_FILES for file in sorted(top.glob(pattern)) if file.is_file()]
+    files = [file for pattern in _CI_FILES for file in sorted(top.glob(pattern)) if is_file(file)]
     texts = {file: _read(file) for file in files}
     by_default = any("lumyn_vectors" in _read(top / name) for name in _INI_FILES)
     for file, text in texts.items():
@@ -134,7 +134,7 @@ def _schemas(folder: Path) -> Iterator[Finding]:
     """Yield whether the schemas that editors read are those of this version."""
     from lumyn import _resources
 
-    present = [name for name in SCHEMAS if (folder / name).is_file()]
+    present = [name for name in SCHEMAS if is_file(folder / name)]
     if not present:
         return
     ours = {name: _resources.schema_path(name).read_text(encoding="utf-8") for name in SCHEMAS}

@@ -16,7 +16,7 @@ from lumyn.cli.console import counted_noun
 from lumyn.cli.diagnosis.finding import Finding, Repair, Status, ok, problem, warning
 from lumyn.cli.diagnosis.paths import shown
 from lumyn.cli.progress import Advance
-from lumyn.cli.workspace import WORKSPACE_FOLDER
+from lumyn.cli.workspace import WORKSPACE_FOLDER, is_file
 from lumyn.config import StoreConfig
 from lumyn.errors import InvalidConfigError, StoreUnavailableError
 from lumyn.store.files import companion
@@ -103,7 +103,7 @@ def shown_store(store: InspectableStore) -> str:
 
 
 def _modes(path: Path) -> Iterator[Finding]:
-    if os.name != "posix" or not path.exists():
+    if os.name != "posix" or not is_file(path):
         return
     wrong = [*_weak_files(path), *_weak_folder(path.absolute().parent)]
     yield from wrong
