@@ -79,11 +79,6 @@ class Matrix:
             unnoticed = place if unnoticed is None else unnoticed
         return None, unnoticed
 
-    def tells(self, mutant: Mutant, place: int) -> bool:
-        """Return whether a row comes out otherwise under a mutant, and what it expects says so."""
-        after, pins = self.sheet(mutant).outcome(place), self.rows[place].pins
-        return after != self.outcomes[place] and (pins is None or pins.notice(after))
-
     def noticing(self, mutant: Mutant, *, most: int) -> int:
         """
         Return rows that notice a mutant, as bits: all that do by the verdict, and some that do by the rest.

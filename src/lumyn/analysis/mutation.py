@@ -16,7 +16,7 @@ from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.mutants import Scope, mutants
 from lumyn.analysis.observations import Observation
 from lumyn.analysis.pairs import Difference, Pair, Severity
-from lumyn.analysis.regions import actions_of
+from lumyn.analysis.regions import View, actions_of
 from lumyn.analysis.witness import AnalysisDefectError
 from lumyn.model import JsonObject
 from lumyn.policy.spec import Condition, Policy, Rule
@@ -211,6 +211,7 @@ class Judge:
         self._policy = policy
         self._limit = limit
         self._spaces: dict[str, Space] = {}
+        self._views: dict[str, View] = {}
         self._actions = actions_of(policy)
         self._extra: list[Condition] = [
             condition
@@ -232,13 +233,17 @@ class Judge:
         found: Difference | None = None
         for action in self._concerned(mutant):
             space = self._space(action, mutant)
-            pair = Pair(space, self._policy, mutant.policy)
+            view = self._views.get(action)
+            if view is None or view.space is not space:
+                view = self._views[action] = View(space, self._policy)
+            pair = Pair(space, view, mutant.policy)
             difference = pair.first()
             if difference is None:
                 if not space.complete:
                     raise BudgetExceededError
                 continue
-            difference = pair.worst() or difference
+            if difference.severity is not Severity.NEW_TRUST:
+                difference = pair.worst() or difference
             if found is None or difference.severity < found.severity:
                 found = difference
         return found

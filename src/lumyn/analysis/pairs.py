@@ -71,13 +71,17 @@ class Pair:
 
     Every method that searches may raise `BudgetExceededError`: then the answer is unknown.
 
-    Args:
-        space: Made for both policies.
     """
 
-    def __init__(self, space: Space, old: Policy, new: Policy) -> None:
+    def __init__(self, space: Space, old: Policy | View, new: Policy) -> None:
+        """
+        Args:
+            space: Made for both policies.
+            old: The policy, or its view of this very space, where many are compared with it.
+        """
         self.space = space
-        self.old, self.new = View(space, old), View(space, new)
+        self.old = old if isinstance(old, View) else View(space, old)
+        self.new = View(space, new)
         self._rules = {each.rule.rule_id: each for each in self.old.rules}
         self._new_rules = {each.rule.rule_id: each for each in self.new.rules}
 

@@ -20,7 +20,7 @@ from lumyn.analysis.experience import Experience, experience_for
 from lumyn.analysis.matrix import Matrix
 from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.mutants import Scope
-from lumyn.analysis.mutation import assess
+from lumyn.analysis.mutation import Survivor, assess
 from lumyn.analysis.observations import Observation, Pins, outcome_document
 from lumyn.analysis.pairs import Severity
 from lumyn.analysis.regions import View, actions_of
@@ -76,6 +76,7 @@ class _Candidate:
     changed: str
     experience: Experience | None = None
     place: int = 0
+    matrix: Matrix | None = None
     kills: set[str] = field(default_factory=set)
     goals: set[str] = field(default_factory=set)
 
@@ -102,32 +103,35 @@ def suggest(
         if rule is not None
         for condition in rule.conditions
     ]
-    candidates = list(_edits(policy, rows, extra))
-    candidates += [_Candidate(goal.case, None, "") for goal in missing.values() if goal.case is not None]
-    candidates += [_Candidate(each.difference.case, None, "") for each in report.survivors]
-    own = {id(candidates[place - len(report.survivors)]): each.mutant for place, each in enumerate(report.survivors)}
     cuts = _cuts(policy, extra)
-    candidates = _distinct(each for each in candidates if _realised(policy, each, cuts))
+    goals = (_Candidate(goal.case, None, "") for goal in missing.values() if goal.case is not None)
+    candidates = _distinct(each for each in (*_edits(policy, rows, extra), *goals) if _realised(policy, each, cuts))
+    _look(policy, candidates, report.survivors, set(missing))
+    noticed = {name for each in candidates for name in each.kills}
+    # Only what no edit notices needs a request of its own, which is dearer to find.
+    left = [each for each in report.survivors if each.mutant.mutant_id not in noticed]
+    exact = [_Candidate(survivor.difference.case, None, "") for survivor in left]
+    exact = _distinct(each for each in exact if _realised(policy, each, cuts))
+    _look(policy, exact, left, set(missing))
     weights = {survivor.mutant.mutant_id: _WEIGHTS[survivor.severity] for survivor in report.survivors}
-    table = [_observation(policy, each) for each in candidates]
-    matrix = Matrix(policy, table)
-    exact = dict.fromkeys(weights, 0)
+    made = {survivor.mutant.mutant_id: survivor.mutant for survivor in report.survivors}
+    chosen = _chosen([*candidates, *exact], weights, set(missing), most)
+    return [_made(made, each, kills, goals_) for each, kills, goals_ in chosen]
+
+
+def _look(policy: Policy, candidates: Sequence[_Candidate], survivors: Sequence[Survivor], missing: set[str]) -> None:
+    """Note of each candidate which survivors it notices and which missing goals it meets."""
+    matrix = Matrix(policy, [_observation(policy, each) for each in candidates])
     for place, each in enumerate(candidates):
-        each.place = place
-        mutant = own.get(id(each))
-        if mutant is not None and matrix.tells(mutant, place):
-            exact[mutant.mutant_id] |= 1 << place
-    for survivor in report.survivors:
-        # Exact requests stand last and notice the mutant they were found for.
-        for place in bits(matrix.noticing(survivor.mutant, most=_MOST_CLOSE) | exact[survivor.mutant.mutant_id]):
+        each.place, each.matrix = place, matrix
+    few = len(candidates) <= _MOST_CLOSE
+    for survivor in survivors:
+        for place in bits(matrix.noticing(survivor.mutant, most=len(candidates) if few else _MOST_CLOSE)):
             candidates[place].kills.add(survivor.mutant.mutant_id)
     for name, met in goals_met(policy, matrix).items():
         if name in missing:
             for place in bits(met):
                 candidates[place].goals.add(name)
-    made = {survivor.mutant.mutant_id: survivor.mutant for survivor in report.survivors}
-    chosen = _chosen(candidates, weights, set(missing), most)
-    return [_made(matrix, made, each, kills, goals) for each, kills, goals in chosen]
 
 
 def _distinct(candidates: Iterable[_Candidate]) -> list[_Candidate]:
@@ -171,10 +175,11 @@ class _Open:
         return gain + _GOAL * len(candidate.goals & self.goals)
 
 
-def _made(
-    matrix: Matrix, mutants: Mapping[str, Mutant], candidate: _Candidate, kills: set[str], goals: set[str]
-) -> Suggestion:
+def _made(mutants: Mapping[str, Mutant], candidate: _Candidate, kills: set[str], goals: set[str]) -> Suggestion:
     """Return the vector of a candidate; it expects no more of the record than what it closes needs."""
+    matrix = candidate.matrix
+    if matrix is None:
+        raise ValueError("a candidate is looked at before it is chosen")
     found = matrix.outcomes[candidate.place]
     said = outcome_document(found)
     plain = Pins({key: said[key] for key in ("verdict", "reason_codes")}, {})

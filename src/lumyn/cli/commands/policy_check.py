@@ -60,7 +60,7 @@ def check(
     from lumyn.cli.analysing import policy_at
     from lumyn.discovery import policy_path
 
-    file = path or str(policy_path(find_config(context.obj)))
+    file = str(policy_path(find_config(context.obj))) if path is None else path
     policy = policy_at(file)
     findings = findings_of(policy)
     if json:

@@ -46,7 +46,7 @@ def prove(
     from lumyn.cli.analysing import policy_at
     from lumyn.discovery import policy_path
 
-    file = path or str(policy_path(find_config(context.obj)))
+    file = str(policy_path(find_config(context.obj))) if path is None else path
     policy = policy_at(file)
     proofs = [held(policy, invariant) for invariant in policy.promises]
     console = Console()

@@ -43,14 +43,16 @@ def approve(
             held.add(vector)
     changes = [_approved(path, names, folder) for path, names in wanted.items()]
     approved = [name for _, _, names in changes for name in names]
-    _write(changes, folder)
+    _write([change for change in changes if change[2]], folder)
     console = Console()
     if json:
         console.json("vectors_approve", {"approved": approved})
     else:
         for name in approved:
             console.line(("approved ", "green"), name)
-    return ExitCode.OK
+        if not approved:
+            console.line("no vector is proposed there")
+    return ExitCode.OK if approved else ExitCode.NOTHING_TO_DO
 
 
 def _approved(path: Path, names: set[str] | None, folder: Path) -> tuple[Path, str, list[str]]:
@@ -63,9 +65,8 @@ def _approved(path: Path, names: set[str] | None, folder: Path) -> tuple[Path, s
     suite = load_suite(path, root=folder)
     proposed = [vector for vector in suite.vectors if vector.proposed and (names is None or vector.name in names)]
     missing = (names or set()) - {vector.name for vector in proposed}
-    if missing or not proposed:
-        what = f"`{min(missing)}`" if missing else "a vector"
-        raise NotFoundError(f"no proposed vector is called {what} in `{path.name}`")
+    if missing:
+        raise NotFoundError(f"no proposed vector is called `{min(missing)}` in `{path.name}`")
     for vector in proposed:
         if vector.problems or run(vector).outcome is not Outcome.PASSED:
             message = f"`{vector.name}` does not come out as it expects: change what it expects before approving it"

@@ -53,7 +53,7 @@ def suggest(
     from lumyn.discovery import policy_path
 
     config = find_config(context.obj)
-    file = policy or str(policy_path(config))
+    file = str(policy_path(config)) if policy is None else policy
     loaded = policy_at(file)
     usable, _ = load_vectors(config.folder, vectors)
     rows, scope = observed(usable, loaded), Scope.FULL if full else Scope.CORE
