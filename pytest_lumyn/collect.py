@@ -1,5 +1,5 @@
 """
-Finds vector files among what pytest visits, turns them into items, and judges whether enough were found.
+Finds vector files among what pytest visits, and turns them into items.
 Must not know how a vector is run or how a drift is shown.
 """
 
@@ -8,29 +8,29 @@ from __future__ import annotations
 import gc
 import json
 import os
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePath
-from typing import Any, NamedTuple
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
 from lumyn.documents import load_json, read_bytes
-from lumyn.errors import InvalidDocumentError, InvalidPolicyError, InvalidVectorError, LumynError, Problem, Span
+from lumyn.errors import InvalidDocumentError, InvalidPolicyError, InvalidVectorError, LumynError, Problem
 from lumyn.policy.loader import parse_policy
 from lumyn.policy.spec import Policy
 from lumyn.vectors.discovery import SUFFIXES, is_support, misnamed
 from lumyn.vectors.format import Suite, Vector
-from lumyn.vectors.loader import load_suite, parse_suite, unused_shared_fixtures
+from lumyn.vectors.loader import load_suite, parse_suite
 from lumyn.vectors.packing import PackedSuite, PackedVector
 from lumyn.vectors.sources import LIMITS, display_name
 from pytest_lumyn.cache import Cache
 from pytest_lumyn.item import VectorItem
 from pytest_lumyn.options import absolute
-from pytest_lumyn.settings import Root, Settings
+from pytest_lumyn.settings import Settings
 from pytest_lumyn.shelf import Shelf
+from pytest_lumyn.tally import Tally, judge, matches
 from pytest_lumyn.xdist import is_controller, is_worker
 
-__all__ = ["Collection", "Tally", "VectorFile", "judge"]
+__all__ = ["Collection", "Gatekeeper", "VectorFile"]
 
 MANY = 1_000
 """From how many items on the time of the garbage collector shows."""
@@ -91,67 +91,6 @@ def _problems_text(problems: Sequence[Problem]) -> str:
     if len(problems) > MOST_PROBLEMS:
         lines.append(f"and {len(problems) - MOST_PROBLEMS} more problems")
     return "\n".join(lines)
-
-
-class Shares(NamedTuple):
-    """What a suite says of fixtures that others may use too."""
-
-    shared: Mapping[tuple[str, str, str], Span]
-    shared_used: frozenset[tuple[str, str, str]]
-
-
-class Tally:
-    """
-    What was found, whatever `-k`, `-m` or `--lf` leave of it.
-
-    Attributes:
-        files: Every vector file pytest visited within the paths asked for, as posix paths.
-        vectors: Number of vectors in each file that was read; `--lf` leaves whole files unread.
-        proposed: How many of them only propose what should come out, where there are any.
-        unused: Fixtures of `_defaults` files that no vector uses, as messages; known on complete runs.
-        complaint: What `judge` found wrong where the run is led, or None.
-    """
-
-    def __init__(self) -> None:
-        self.files: set[str] = set()
-        self.vectors: dict[str, int] = {}
-        self.proposed: dict[str, int] = {}
-        self.unused: list[str] = []
-        self.complaint: str | None = None
-        self._shares: list[Shares] = []
-
-    def add(self, path: Path, suite: Suite | PackedSuite) -> None:
-        """Count the vectors of a file that was read."""
-        self.vectors[path.as_posix()] = len(suite.vectors)
-        proposed = sum(vector.proposed for vector in suite.vectors)
-        if proposed:
-            self.proposed[path.as_posix()] = proposed
-        self._shares.append(Shares(suite.shared, suite.shared_used))
-
-    @property
-    def complete(self) -> bool:
-        """Whether every file that was found was read."""
-        return self.vectors.keys() == self.files
-
-    def close(self) -> None:
-        """Note which shared fixtures nobody uses; to be called once all files were read."""
-        if self.complete:
-            self.unused = [str(problem) for problem in unused_shared_fixtures(self._shares)]
-        self._shares.clear()
-
-    def pack(self) -> dict[str, object]:
-        return {
-            "files": sorted(self.files),
-            "vectors": dict(self.vectors),
-            "proposed": dict(self.proposed),
-            "unused": list(self.unused),
-        }
-
-    def unpack(self, content: Mapping[str, Any]) -> None:
-        self.files.update(content["files"])
-        self.vectors.update(content["vectors"])
-        self.proposed.update(content["proposed"])
-        self.unused = list(content["unused"])
 
 
 class Collection:
@@ -308,80 +247,3 @@ class Gatekeeper:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if is_controller(terminalreporter.config) and self._tally.complaint:
             terminalreporter.write_line(f"ERROR: {self._tally.complaint}", red=True)
-
-
-def judge(settings: Settings, tally: Tally) -> str | None:
-    """
-    Return what is wrong with the files that were found, or None.
-
-    Where the command line itself asked for vectors, paths on it must hold some; where an ini file did, paths are a
-    selection like any other. The roots and patterns one by one, and the least number, are judged on complete runs.
-    """
-    if not tally.files:
-        selected = bool(settings.arguments) and not settings.explicit
-        return None if selected or settings.allow_empty else _nothing_found(settings)
-    if not settings.complete:
-        return None
-    if not settings.allow_empty:
-        unmatched = _unmatched(settings, tally.files)
-        if unmatched:
-            return f"lumyn: no vector file found under {_listed(unmatched)}; {_ACCEPT}"
-    dangling = _dangling(settings)
-    if dangling:
-        return f"lumyn: links to vector files that are not there: {_listed(dangling)}; mend or delete them"
-    count = sum(tally.vectors.values()) - sum(tally.proposed.values())
-    if tally.complete and count < settings.min_vectors:
-        return f"lumyn: {count} vectors found, at least {settings.min_vectors} are due (lumyn_min_vectors)"
-    if tally.unused:
-        return "\n".join(["lumyn: shared fixtures that no vector uses", *tally.unused])
-    return None
-
-
-def _dangling(settings: Settings) -> list[str]:
-    """Return the links below the roots that lead nowhere; pytest passes them by, and their vectors with them."""
-    found = (
-        Path(folder, name)
-        for root in settings.roots
-        for folder, _, names in os.walk(root.path)
-        for name in names
-        if name.endswith(SUFFIXES) and not is_support(name)
-    )
-    return sorted(display_name(path, settings.base) for path in found if not path.exists())
-
-
-_ACCEPT = "use --lumyn-allow-empty to accept that"
-
-
-def _nothing_found(settings: Settings) -> str:
-    roots = _listed(root.name for root in settings.roots)
-    patterns = _listed(settings.patterns)
-    if settings.arguments:
-        return (
-            f"lumyn: no vector file found at the paths given: vectors are *.yaml, *.yml and *.json under {roots}, or "
-            f"named {patterns}; name one of those, give no path, or {_ACCEPT}"
-        )
-    return f"lumyn: no vector file found under {roots} (*.yaml, *.yml, *.json) or named {patterns}; {_ACCEPT}"
-
-
-def _unmatched(settings: Settings, files: Iterable[str]) -> list[str]:
-    paths = [Path(file) for file in files]
-    reached = {root.name for root in settings.roots if _any_below(root, paths)}
-    configured = dict.fromkeys(root.name for root in settings.roots if root.configured)
-    names = [name for name in configured if name not in reached]
-    if settings.patterns_configured:
-        matched = {pattern for pattern in settings.patterns for path in paths if matches(path, pattern)}
-        names += [pattern for pattern in settings.patterns if pattern not in matched]
-    return names
-
-
-def matches(path: PurePath, pattern: str) -> bool:
-    """Whether a file bears a name of the pattern: of the file, or of its last folders too where it holds a `/`."""
-    return path.match(pattern.removeprefix("**/"))
-
-
-def _any_below(root: Root, paths: Iterable[Path]) -> bool:
-    return any(path == root.path or root.path in path.parents for path in paths)
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)

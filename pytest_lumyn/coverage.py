@@ -25,12 +25,12 @@ from lumyn.policy.spec import Policy
 from lumyn.report.strength import SHOWN, coverage_lines, coverage_table, mutation_lines, mutation_table
 from lumyn.report.text import printable
 from lumyn.vectors.runner import Outcome, VectorResult
-from pytest_lumyn.collect import Tally
 from pytest_lumyn.item import VectorItem
 from pytest_lumyn.options import absolute
 from pytest_lumyn.report import Reporter
 from pytest_lumyn.reports import Reports
 from pytest_lumyn.settings import Settings
+from pytest_lumyn.tally import Tally
 from pytest_lumyn.xdist import is_worker
 
 __all__ = ["Gates", "Strength", "read_gates"]

@@ -23,10 +23,10 @@ from lumyn.policy.spec import Policy
 from lumyn.report.run import Cause, PolicyReport, RunReport, SuiteError, Table, VectorReport, policy_report
 from lumyn.report.text import printable
 from lumyn.vectors.discovery import SUFFIXES
-from pytest_lumyn.collect import Tally
 from pytest_lumyn.options import absolute
 from pytest_lumyn.report import ATTRIBUTE, Reporter, said_of
 from pytest_lumyn.settings import Settings
+from pytest_lumyn.tally import Tally
 
 __all__ = ["Reports", "Target", "read_targets"]
 

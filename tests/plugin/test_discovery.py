@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from plugin.shop import PASSING, PYTHON_TEST, VECTORS
+from plugin.shop import PASSING, POLICY, PYTHON_TEST, VECTORS
 
 from lumyn.testing import Repo
 
@@ -166,6 +166,28 @@ def test_a_path_on_the_command_line_that_holds_no_vector_is_red(make_repo: MakeR
     run = make_repo({"tests/test_app.py": PYTHON_TEST}).run_pytest("--lumyn-vectors", "tests")
     assert 4 == run.exit_code
     run.match("ERROR: lumyn: no vector file found at the paths given: *")
+
+
+@pytest.mark.parametrize("nested", ["app/vectors", "app/vectors/shop"])
+def test_vectors_of_another_project_are_not_passed_by(make_repo: MakeRepo, nested: str) -> None:
+    """Of two folders of vectors named in one run, one that is no root would be left out without a word."""
+    repo = make_repo({"app/vectors/shop/refund.yml": VECTORS, "tests/vectors/test_a.py": PYTHON_TEST})
+    run = repo.run_pytest("--lumyn-vectors", "vectors", nested)
+    assert 4 == run.exit_code
+    run.match(f"ERROR: lumyn: nothing of `{nested}` was collected: *")
+    repo.run_pytest("--lumyn-vectors", "vectors", "tests/vectors").assert_outcomes(passed=PASSING + 1)
+
+
+def test_vectors_outside_the_rootdir_are_not_passed_by(make_repo: MakeRepo) -> None:
+    """As where each of two applications has an ini file: the first one's folder is the rootdir."""
+    repo = make_repo({"pytest.ini": None, "vectors/shop/refund.yml": None})
+    for name in "ab":
+        repo.write(f"{name}/pytest.ini", "[pytest]\n")
+        repo.write(f"{name}/policies/shop.yml", POLICY)
+        repo.write(f"{name}/vectors/refund.yml", VECTORS)
+    run = repo.run_pytest("--lumyn-vectors", "a/vectors", "b/vectors")
+    assert 4 == run.exit_code
+    run.match("ERROR: lumyn: nothing of *b/vectors` was collected: *")
 
 
 def test_a_vector_file_beside_what_was_asked_for_does_not_count(make_repo: MakeRepo) -> None:

@@ -214,6 +214,19 @@ def test_a_golden_record_is_rewritten_too(repo: Repo) -> None:
     repo.run_pytest("--lumyn-vectors", "-k", "small").assert_outcomes(passed=1, deselected=PASSING - 1)
 
 
+def test_a_golden_record_that_gets_looser_is_refused(repo: Repo) -> None:
+    """Also where the vector beside it names the looser verdict already, which the record contradicts."""
+    repo.write("make.py", MAKE_GOLDEN)
+    subprocess.run([sys.executable, "make.py"], cwd=repo.path, check=True)
+    small = "    request: {$use: refund}\n    expect: {record: {$exact: vectors/_small.json}}\n"
+    repo.replace(FILE, TRUSTED, small.replace("{record", "{verdict: TRUST, record"))
+    golden = repo.read("vectors/_small.json").replace('"verdict": "TRUST"', '"verdict": "ESCALATE"')
+    repo.write("vectors/_small.json", golden)
+    run = update(repo, "failing", "-k", "small")
+    run.match("*(refused, looser: TRUST is more permissive than ESCALATE)")
+    assert (1, golden) == (run.exit_code, repo.read("vectors/_small.json"))
+
+
 MAKE_GOLDEN = """
 import json
 from pathlib import Path

@@ -45,6 +45,13 @@ def test_a_file_is_replaced_with_its_mode_and_no_draft_is_left(file: Path, tmp_p
     assert [file] == list(file.parent.iterdir())
 
 
+def test_a_read_only_file_is_left(file: Path, tmp_path: Path) -> None:
+    """By the superuser too, whom the system would let."""
+    file.chmod(0o444)
+    assert ["its file is read-only"] == reasons(rewrite([proposal("/a", 3)], root=tmp_path))
+    assert TEXT == file.read_text()
+
+
 def test_a_file_that_changed_meanwhile_is_left(file: Path, tmp_path: Path) -> None:
     file.write_text(TEXT + "# edited\n")
     assert ["its file changed meanwhile: run again"] == reasons(rewrite([proposal("/a", 3)], root=tmp_path))

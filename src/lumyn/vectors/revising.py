@@ -137,7 +137,7 @@ def _to_record(expect: Expectation, record: DecisionRecord, policy: Policy) -> R
         golden=golden,
         before=_before(claims),
         after=record.verdict.value,
-        looser=_looser(claims, record, actual, policy),
+        looser=_loosest(expect, record, actual, policy),
     )
 
 
@@ -246,6 +246,12 @@ def _before(claims: JsonObject) -> str:
         choices = verdict.get("in")
         return " or ".join(str(each) for each in choices) if isinstance(choices, list) else _UNSAID
     return str(verdict) if verdict is not None else _UNSAID
+
+
+def _loosest(expect: Expectation, record: DecisionRecord, actual: JsonObject, policy: Policy) -> str:
+    """Return why a record is looser than an expectation, or than any part of it that names a verdict of its own."""
+    parts = [each for each in (expect.exact, expect.subset) if each is not None and "verdict" in each]
+    return next(filter(None, (_looser(each, record, actual, policy) for each in (_claims(expect), *parts))), "")
 
 
 def _looser(claims: JsonObject, record: DecisionRecord, actual: JsonObject, policy: Policy) -> str:
