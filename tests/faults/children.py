@@ -28,6 +28,7 @@ import lumyn
 from lumyn import DecisionRecord, Gate, IdempotencyConflictError, LumynError, StoreUnavailableError, UlidSource
 from lumyn._resources import schema_path
 from lumyn.documents.schema import problems
+from lumyn.store import open_store
 
 RECORD_SCHEMA = "decision_record.v0.schema.json"
 
@@ -145,6 +146,32 @@ def fill_file_system(store: Path) -> Callable[[], None]:
     with ballast.open("wb") as stream:
         stream.write(b"x" * max(0, free.f_bavail * free.f_frsize - 80_000))
     return ballast.unlink
+
+
+def create_on_small_file_systems(folder: str) -> dict[str, Any]:
+    """Create a store on file systems of more and more kilobytes; each is then given room, and it is created again."""
+    import subprocess
+
+    place, failed, damaged, whole = Path(folder), 0, list[str](), False
+    for kilobytes in range(40, 400, 10):
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(place)], check=True)
+        url = f"sqlite:///{place / 'lumyn.db'}"
+        try:
+            open_store(url, create=True).close()
+            whole = True
+        except StoreUnavailableError:
+            failed += 1
+        subprocess.run(["mount", "-o", "remount,size=4m", str(place)], check=True)
+        try:
+            store = open_store(url, create=True)
+            store.check()
+            store.close()
+        except StoreUnavailableError as error:
+            damaged.append(f"{kilobytes} {error.detail}")
+        subprocess.run(["umount", str(place)], check=True)
+        if whole:
+            break
+    return {"failed": failed, "damaged": damaged, "whole": whole}
 
 
 def fill_small_file_system(folder: str) -> dict[str, Any]:

@@ -12,7 +12,13 @@ from pathlib import Path
 
 import pytest
 from faults.acts import ACTS, Act, Stage
-from faults.children import decide_unprivileged, fill, fill_small_file_system, run_out_of_descriptors
+from faults.children import (
+    create_on_small_file_systems,
+    decide_unprivileged,
+    fill,
+    fill_small_file_system,
+    run_out_of_descriptors,
+)
 from faults.support import assert_unavailable, connection_of, make_store, open_gate, refund, run_child
 from faults.walker import read
 
@@ -35,6 +41,15 @@ def test_file_system_without_room_abstains_and_keeps_what_was_there(tmp_path: Pa
     seen = run_child(fill_small_file_system, str(tmp_path), wrapper=IN_A_NAMESPACE)
     assert seen["unstored"] >= 1
     assert {"STORE_IO_ERROR", "STORE_FULL"} >= set(seen["errors"])
+
+
+def test_store_that_found_no_room_is_not_there(tmp_path: Path) -> None:
+    """However little room there was: never half a store, which more room would not mend."""
+    if shutil.which("unshare") is None or subprocess.run([*IN_A_NAMESPACE, "true"], check=False).returncode != 0:
+        pytest.skip("needs the right to mount a file system")
+    seen = run_child(create_on_small_file_systems, str(tmp_path), wrapper=IN_A_NAMESPACE)
+    assert {"damaged": [], "whole": True} == {name: seen[name] for name in ("damaged", "whole")}
+    assert seen["failed"] >= 5
 
 
 @pytest.mark.parametrize("act", ACTS, ids=lambda act: act.name)

@@ -88,6 +88,8 @@ def create_store(path: Path) -> None:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             initialise(connection)
+            # Closing would do it too, and say nothing of a disk that is full; the log is not kept.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             connection.close()
         try:
