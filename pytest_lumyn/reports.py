@@ -173,7 +173,7 @@ class Reports:
         ended = _ENDED.get(int(session.exitstatus))
         if self._tally.complaint:
             yield from self._tally.complaint.removeprefix("lumyn: ").splitlines()
-        elif ended:
+        elif ended and not (self._errors and session.exitstatus == pytest.ExitCode.INTERRUPTED):
             yield ended
         elif session.shouldfail or session.shouldstop:
             yield f"the run was stopped: {session.shouldfail or session.shouldstop}"

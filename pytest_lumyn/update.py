@@ -129,8 +129,15 @@ class Updater:
             data["outcome"] = report.outcome = "failed"
             self._reporter.drifted.append(report)
             move(self._config, report, UPDATED, FAILED)
+            self._remember(report)
             if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _remember(self, report: pytest.TestReport) -> None:
+        """Have `--lf` know of a failure it was told had passed; it writes down what it knows after this."""
+        last_failed = self._config.pluginmanager.get_plugin("lfplugin")
+        if last_failed is not None:
+            last_failed.pytest_runtest_logreport(report=report)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         written = self._written

@@ -366,4 +366,7 @@ def test_a_folder_that_cannot_be_collected_is_in_the_report(repo: Repo) -> None:
         ("vectors/late.yml", "RuntimeError: no"),
         ("vectors/sub", "ModuleNotFoundError: No module named 'no_such_module'"),
     ] == [(error["path"], error["message"]) for error in content["errors"]]
+    repo.run_pytest("--lumyn-vectors", "--lumyn-report=report.json", "--lumyn-report=r.md")
+    assert [] == report(repo)["failures"], "pytest calls it an interruption, under pytest-xdist it does not"
+    assert "no vector ran, 2 files could not be read (not every vector ran)" in repo.read("r.md")
     assert (5, False, False) == (content["summary"]["passed"], content["summary"]["complete"], content["summary"]["ok"])

@@ -214,6 +214,24 @@ def test_a_golden_record_is_rewritten_too(repo: Repo) -> None:
     repo.run_pytest("--lumyn-vectors", "-k", "small").assert_outcomes(passed=1, deselected=PASSING - 1)
 
 
+def test_last_failed_knows_of_an_update_that_was_refused_in_the_end(repo: Repo) -> None:
+    """One row of a table drifts, and what it expects is shared with another: that is found when the run is over."""
+    repo.replace(
+        FILE,
+        TRUSTED,
+        "    request: {$use: refund}\n    expect: {verdict: TRUST, reason_codes: [REFUND_SMALL]}\n"
+        "    table: {columns: [id, request.action.amount.value], rows: [[six, 6], [two, 2]]}\n",
+    )
+    repo.replace("policies/shop.yml", "trust_up_to_usd: 25", "trust_up_to_usd: 5")
+    before = repo.read(FILE)
+    for workers in ((), ("-p", "xdist", "-n1")):
+        run = update(repo, "failing", "-k", "small", *workers)
+        run.match("*stands for all 2 rows of a table, and 1 came out this way)")
+        assert (1, before) == (run.exit_code, repo.read(FILE))
+        again = repo.run_pytest("--lumyn-vectors", "--lf", "-k", "small")
+        again.assert_outcomes(failed=1)
+
+
 def test_a_golden_record_that_gets_looser_is_refused(repo: Repo) -> None:
     """Also where the vector beside it names the looser verdict already, which the record contradicts."""
     repo.write("make.py", MAKE_GOLDEN)
