@@ -144,7 +144,8 @@ class Updater:
         if written is None or not (self._counts or self._refused):
             return
         terminalreporter.ensure_newline()
-        terminalreporter.section(f"lumyn update: {len(written.done)} vectors, {len(self._refused)} refused")
+        done = "1 vector" if len(written.done) == 1 else f"{len(written.done)} vectors"
+        terminalreporter.section(f"lumyn update: {done}, {len(self._refused)} refused")
         lines = [(transition, count, "") for transition, count in self._counts.items()]
         reasons: dict[tuple[str, str], list[str]] = {}
         for node_id in sorted(self._refused):

@@ -42,6 +42,7 @@ def test_a_word_that_changes_is_a_line_that_changes(repo: Repo) -> None:
     assert (0, (FILE,)) == (run.exit_code, run.changed)
     assert [TRUSTED.split("\n")[1], ESCALATED.split("\n")[1]] == list(lines_changed(VECTORS, repo.read(FILE))[0])
     assert 1 == len(lines_changed(VECTORS, repo.read(FILE)))
+    run.match("*lumyn update: 1 vector, 0 refused*")
 
 
 def test_everything_that_drifted_passes_afterwards(repo: Repo) -> None:
