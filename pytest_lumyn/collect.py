@@ -238,7 +238,8 @@ class Gatekeeper:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if not is_controller(session.config):
+        ended = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
+        if not is_controller(session.config) or session.exitstatus in ended:  # then workers told nothing, or not all
             return
         self._tally.complaint = judge(self._settings, self._tally)
         if self._tally.complaint and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):

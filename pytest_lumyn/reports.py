@@ -178,7 +178,7 @@ class Reports:
         elif session.shouldfail or session.shouldstop:
             yield f"the run was stopped: {session.shouldfail or session.shouldstop}"
         for node_id, said in sorted(self._lost.items()):
-            if node_id not in self._reporter.results:
+            if self._reporter.results.get(node_id, {}).get("outcome") != "failed":
                 yield f"{node_id}: {said}"
         for name in ("lumyn-gates", "lumyn-strength"):
             yield from getattr(self._config.pluginmanager.get_plugin(name), "failures", ())

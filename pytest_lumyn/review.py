@@ -155,7 +155,9 @@ class Reviewer:
             move(self._config, report, "failed", category)
             self._reporter.drifted.remove(report)
             session.testsfailed -= 1
-        if session.testsfailed == 0 and session.exitstatus == pytest.ExitCode.TESTS_FAILED:
+        if session.shouldfail or session.shouldstop:
+            self._lines.append("stopped before its end, so the run has not passed: run it again")
+        elif session.testsfailed == 0 and session.exitstatus == pytest.ExitCode.TESTS_FAILED:
             session.exitstatus = pytest.ExitCode.OK
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

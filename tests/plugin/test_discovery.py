@@ -245,6 +245,21 @@ def test_workers_report_that_nothing_was_found(make_repo: MakeRepo, allowed: boo
         run.match("ERROR: lumyn: no vector file found under `vectors`*")
 
 
+def test_workers_that_were_interrupted_are_no_empty_folder(repo: Repo) -> None:
+    """What they found is told when they end, and they were not waited for."""
+    pytest.importorskip("xdist")
+    repo.write(
+        "conftest.py",
+        "import pytest\n\n\n@pytest.hookimpl(trylast=True)\ndef pytest_runtest_logreport(report):\n"
+        "    if report.nodeid and 'PYTEST_XDIST_WORKER' not in __import__('os').environ:\n"
+        "        raise KeyboardInterrupt\n",
+    )
+    run = repo.run_pytest("--lumyn-vectors", "-n1", "-p", "xdist", "--lumyn-report=report.json", own_process=True)
+    assert 2 == run.exit_code
+    run.no_match("*no vector file found*")
+    assert '"failures": [\n    "the run was interrupted"\n  ]' in repo.read("report.json")
+
+
 def test_workers_count_vectors(make_repo: MakeRepo) -> None:
     pytest.importorskip("xdist")
     repo = make_repo({"pytest.ini": f"[pytest]\nlumyn_min_vectors = {PASSING + 1}\n"})

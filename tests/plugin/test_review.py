@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -58,6 +59,29 @@ def test_everything_accepted_is_a_run_that_passed(drifting: Repo) -> None:
     assert "3 updated" in printed
     assert f"1 file changed: {FILE}" in printed
     drifting.run_pytest("--lumyn-vectors").assert_outcomes(passed=PASSING)
+
+
+def test_a_run_that_was_stopped_has_not_passed(drifting: Repo) -> None:
+    """After `-x` all that failed was accepted, and two vectors that drift did not run."""
+    code, printed = review(drifting, "a\n", "-x")
+    assert 1 == code
+    assert f"updated {FILE}::small" in printed
+    assert "stopped before its end, so the run has not passed: run it again" in printed
+    drifting.run_pytest("--lumyn-vectors").assert_outcomes(passed=PASSING - 2, failed=2)
+
+
+def test_what_is_accepted_does_not_excuse_a_teardown(drifting: Repo) -> None:
+    drifting.write(
+        "conftest.py",
+        "def pytest_runtest_teardown(item):\n"
+        "    if item.name == 'compounding':\n"
+        "        raise RuntimeError('left open')\n",
+    )
+    code, printed = review(drifting, "a\na\na\n", "--lumyn-report=report.json")
+    assert 1 == code
+    assert "1 error, 3 updated" in printed
+    report = json.loads(drifting.read("report.json"))
+    assert (False, [f"{FILE}::compounding: RuntimeError: left open"]) == (report["summary"]["ok"], report["failures"])
 
 
 def test_quitting_keeps_what_was_accepted(drifting: Repo) -> None:
