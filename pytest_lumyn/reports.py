@@ -5,6 +5,7 @@ Must not know how a report looks in any format.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -131,6 +132,13 @@ class Reports:
         self._complaints: list[str] = []
         self.tables: list[Table] = []
         self.extra: dict[str, dict[str, Any]] = {}
+
+    def pytest_sessionstart(self) -> None:
+        """Take away the reports of an earlier run: should this one be killed, they would speak for it."""
+        for target in self._targets:
+            if target.path is not None and target.path.is_file() and not self._config.getoption("collectonly"):
+                with contextlib.suppress(OSError):  # what cannot be deleted is complained of when it is written
+                    target.path.resolve().unlink()
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed and self._concerns_vectors(report.nodeid):

@@ -278,6 +278,17 @@ def test_collecting_writes_no_report(repo: Repo) -> None:
     assert not (repo.path / "report.json").exists()
 
 
+def test_a_run_that_is_killed_leaves_no_old_report(repo: Repo) -> None:
+    """It would say what an earlier run found; collecting alone leaves it."""
+    options = ("--lumyn-vectors", "--lumyn-report=report.json", "--lumyn-report=r.html")
+    repo.run_pytest(*options)
+    repo.run_pytest(*options, "--collect-only")
+    assert report(repo)["summary"]["ok"]
+    repo.write("conftest.py", "import os\n\n\ndef pytest_lumyn_request(item, request):\n    os._exit(9)\n")
+    assert 9 == repo.run_pytest(*options, own_process=True).exit_code
+    assert [] == [name for name in ("report.json", "r.html") if (repo.path / name).exists()]
+
+
 def test_an_old_report_is_replaced_whole(repo: Repo) -> None:
     """And a failed write leaves no part of a file behind."""
     repo.write("report.json", "x" * 1_000_000)
