@@ -69,8 +69,17 @@ def weight(policy: Policy, name: str) -> int:
     return policy.memory.weights.get(name, 1) if listed is None or name in listed else 0
 
 
-def score(policy: Policy, asked: set[Token], held: set[Token]) -> Fraction:
-    """Weighted Jaccard; what a caller adds freely or leaves out does not dilute it."""
+def untold(policy: Policy, features: Mapping[str, Any]) -> set[str]:
+    """Features of which an experience says nothing: keys not named, or of a type that the policy does not compare."""
+    held = features.get("evidence", {})
+    conditions = [c for rule in policy.rules for c in rule.conditions if c.operator.name != "present"]
+    keys = {c.evidence_key for c in conditions if c.evidence_key is not None}
+    told = {name.removeprefix("evidence.") for name, _ in tokens(policy, features) if name.startswith("evidence.")}
+    return {f"evidence.{key}" for key in keys - told if held.get(key, "not named") is not None}
+
+
+def score(policy: Policy, asked: set[Token], held: set[Token], untold: set[str]) -> Fraction:
+    """Weighted Jaccard; what a caller adds freely or leaves out, or nobody noted, does not dilute it."""
 
     def total(some: set[Token]) -> int:
         return sum(weight(policy, name) for name, _ in some)
@@ -79,7 +88,7 @@ def score(policy: Policy, asked: set[Token], held: set[Token]) -> Fraction:
     fixed = {token for token in held if token[0] not in FREE}
     same = {token for token in held - fixed if token in asked}
     shared = same | {token for token in fixed if token in asked or token[0] not in given}
-    union = same | fixed | {token for token in asked if token[0] not in FREE}
+    union = same | fixed | {token for token in asked if token[0] not in FREE and token[0] not in untold}
     return Fraction(total(shared), total(union)) if union else Fraction(0)
 
 
@@ -92,7 +101,10 @@ def naive_top_k(
 ) -> tuple[Decimal, list[tuple[str, str, Decimal, str]]]:
     """Return the failure score and the best matches as (memory id, label, score, summary)."""
     asked = tokens(policy, features)
-    scored = [(score(policy, asked, tokens(policy, item.features)), item) for item in live(items)]
+    scored = [
+        (score(policy, asked, tokens(policy, item.features), untold(policy, item.features)), item)
+        for item in live(items)
+    ]
     scored.sort(key=lambda pair: (-pair[0], pair[1].memory_id))
     failure = max((value for value, item in scored if item.label == "failure"), default=Fraction(0))
     near_miss = max((value / 2 for value, item in scored if item.label == "near_miss"), default=Fraction(0))

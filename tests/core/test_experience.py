@@ -14,6 +14,7 @@ from lumyn.core.verify import verify
 from lumyn.documents.schema import check
 from lumyn.errors import InvalidRequestError
 from lumyn.policy.loader import parse_policy
+from lumyn.policy.spec import Policy
 from lumyn.store.base import Store
 
 Refund = Callable[..., dict[str, Any]]
@@ -131,20 +132,38 @@ WIDER = """
       - { evidence.velocity_gte: 50 }
     then: { verdict: ABSTAIN, reason_codes: [CHARGEBACK_RISK_BLOCK] }
 """
-BEFORE = """
-memory:
-  features: [action_type, currency, amount_band, target_system, resource_type, tags, customer_age_days,
-    previous_refund_count_90d, chargeback_risk, payment_instrument_risk, manual_approval]
-"""
 
 
-def test_listed_features_keep_scores_when_a_policy_compares_more(gate: Gate, refund: Refund) -> None:
-    """Otherwise what it did not compare before is unknown in every experience, and the same request is less alike."""
+def test_a_policy_that_compares_more_resembles_no_less(gate: Gate, refund: Refund) -> None:
+    """What it did not compare before does not count: stricter rules must not trust what earlier ones escalated."""
     asked = refund(evidence__country="DE", evidence__velocity=3)
     gate.label(gate.decide(asked).decision_id, "failure")
     del asked["request_id"]
     assert 1 == gate.decide(asked).failure_similarity
-    wider = gate.policy.source.rstrip("\n") + WIDER
-    assert gate.with_policy(parse_policy(wider)).decide(asked).failure_similarity < 1
-    listed = gate.with_policy(parse_policy(wider + BEFORE)).decide(asked)
-    assert (1, Verdict.ESCALATE) == (listed.failure_similarity, listed.verdict)
+    wider = gate.with_policy(parse_policy(gate.policy.source.rstrip("\n") + WIDER)).decide(asked)
+    assert (1, Verdict.ESCALATE) == (wider.failure_similarity, wider.verdict)
+
+
+def test_a_compared_key_that_a_request_lacked_counts_as_lacking(gate: Gate, refund: Refund) -> None:
+    """A request that holds it is another one; it is told apart from a key that nobody compared."""
+    wider = gate.with_policy(parse_policy(gate.policy.source.rstrip("\n") + WIDER))
+    item = wider.label(wider.decide(refund()).decision_id, "failure")
+    held = item.features["evidence"]
+    assert isinstance(held, dict)
+    assert {"country": None, "velocity": None}.items() <= held.items()
+    asked = refund(evidence__country="DE", evidence__velocity=3)
+    del asked["request_id"]
+    assert wider.decide(asked).failure_similarity < 1
+
+
+def test_a_key_that_redaction_took_is_not_taken_for_lacking(policy: Policy, refund: Refund, store_path: Path) -> None:
+    """Labelled under a policy that compares more, a redacted record does not tell whether the key was there."""
+    asked = refund(evidence__country="DE", evidence__velocity=3)
+    with Gate.open(policy=policy, store=store_path, create=True, redaction="strict") as gate:
+        decided = gate.decide(asked)
+        wider = gate.with_policy(parse_policy(policy.source.rstrip("\n") + WIDER))
+        held = wider.label(decided.decision_id, "failure").features["evidence"]
+        assert isinstance(held, dict)
+        assert not {"country", "velocity"} & held.keys()
+        del asked["request_id"]
+        assert 1 == wider.decide(asked).failure_similarity

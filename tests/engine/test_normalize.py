@@ -213,7 +213,9 @@ def test_only_compared_evidence_becomes_a_feature():
         "evidence": {"risk": 1},
     }
     assert expected == features(rules, derive_facts(rules, asked))
-    assert {"action_type": ACTION} == features(rules, derive_facts(rules, request()))
+    nothing = derive_facts(rules, request())
+    assert {"action_type": ACTION, "evidence": {"risk": None}} == features(rules, nothing)
+    assert {"action_type": ACTION} == features(rules, nothing, unknown=["risk"])
 
 
 @pytest.mark.parametrize(

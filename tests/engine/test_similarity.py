@@ -98,11 +98,15 @@ def score(asked, *told, rules=POLICY):
         (without("target_system", "amount_usd", "evidence"), FULL, "1"),
         (without("evidence", "currency", amount_usd="100"), FULL, "0.777778"),
         ({"action_type": ACTION}, {"action_type": ACTION}, "1"),
-        (FULL, {"action_type": ACTION}, "0.2"),
+        (FULL, {"action_type": ACTION}, "0.333333"),
+        (FULL, {"action_type": ACTION, "evidence": {"risk": None, "level": None}}, "0.2"),
+        (FULL, without(evidence={"risk": FULL["evidence"]["risk"]}), "1"),
+        (FULL, without(evidence={"risk": FULL["evidence"]["risk"], "level": None}), "0.875"),
+        (FULL, without("evidence"), "1"),
     ],
 )
 def test_score_is_the_weighted_share_of_common_features(asked, held, expected):
-    """What callers add freely or leave out does not dilute it; what differs counts on both sides."""
+    """What callers add freely or leave out, or was not compared then, does not dilute it; what differs counts twice."""
     assert expected == score(asked, ("failure", held))
 
 
@@ -210,7 +214,7 @@ def test_items_must_come_in_journal_order():
         MemorySnapshot([first]).prefix(2)
 
 
-def test_features_of_another_type_than_the_policy_s_are_absent():
-    """Stored under an older policy, they neither match nor break the comparison."""
+def test_features_of_another_type_than_the_policy_s_do_not_count():
+    """Stored under an older policy, they neither match, nor dilute, nor break the comparison."""
     odd = without(evidence={"risk": "high", "level": 3}, amount_usd="12")
-    assert "0.75" == score(FULL, ("failure", odd))
+    assert "1" == score(FULL, ("failure", odd))

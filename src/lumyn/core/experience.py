@@ -6,16 +6,18 @@ Each is one transaction: event and memory item are written together or not at al
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from lumyn.core.clock import rfc3339
+from lumyn.core.known import is_removed, removed_from
 from lumyn.core.records import record_from_json
 from lumyn.core.requests import request_from_document
+from lumyn.documents import join_pointer
 from lumyn.documents.text import is_encodable
-from lumyn.engine.normalize import derive_facts, features
+from lumyn.engine.normalize import compared_keys, derive_facts, features
 from lumyn.errors import InvalidRequestError, NotFoundError, Problem, StoreUnavailableError
 from lumyn.model import DecisionRequest, JsonObject, Label, MemoryItem
 from lumyn.store.base import Event, Store, Transaction
@@ -95,7 +97,8 @@ def label(gate: Gate, decision_id: str, value: Label, *, note: str | None, actor
     memory_id, event_id = gate.ids.new(now_ms), gate.ids.new(now_ms)
     with writing(gate.store, lambda: has_item(gate.store, item)) as transaction:
         stored = transaction.decision(decision_id)
-        document = record_from_json(stored.record_json).to_dict()["request"]
+        kept = record_from_json(stored.record_json).to_dict()
+        document = kept["request"]
         if not isinstance(document, dict):
             raise TypeError("a record's request is an object")
         item = _item(
@@ -106,6 +109,7 @@ def label(gate: Gate, decision_id: str, value: Label, *, note: str | None, actor
             memory_id=memory_id,
             at=at,
             source=decision_id,
+            removed=removed_from(kept),
         )
         data: JsonObject = {"label": value.value, "memory_id": memory_id}
         if note is not None:
@@ -226,15 +230,18 @@ def _item(
     memory_id: str,
     at: str,
     source: str | None,
+    removed: Sequence[str] = (),
 ) -> MemoryItem:
     policy = gate.policy
+    # Redaction spares what the policy that decided compares; this one may compare more.
+    unknown = [key for key in compared_keys(policy) if is_removed(join_pointer("/evidence", key), removed)]
     return MemoryItem(
         memory_id=memory_id,
         seq=0,
         label=value,
         tenant_id=request.tenant_id,
         action_type=request.action_type,
-        features=features(policy, derive_facts(policy, request)),
+        features=features(policy, derive_facts(policy, request), unknown=unknown),
         summary=summary,
         created_at=at,
         leaf=b"",

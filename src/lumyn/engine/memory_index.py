@@ -12,7 +12,7 @@ from typing import Final
 
 from lumyn.engine.memory_pages import Page, Sums
 from lumyn.engine.normalize import ratio
-from lumyn.engine.profiles import FeaturePlan, Profile, Value
+from lumyn.engine.profiles import UNKNOWN, FeaturePlan, Profile, Value
 from lumyn.model import JsonObject, Label, Match, Similarity
 
 __all__ = ["MemoryIndex"]
@@ -150,8 +150,8 @@ class _Rows(Page):
     """
     Fixed parts: a place each.
 
-    Its tokens are the number of each feature it holds, that number and the value, and all that any of its experiences
-    holds freely, or once held.
+    Its tokens are the number of each feature it holds, that number and the value, that number alone in a tuple where
+    it is not known, and all that any of its experiences holds freely, or once held.
     """
 
     __slots__ = ("rows",)
@@ -163,7 +163,9 @@ class _Rows(Page):
     def begin(self, memory_id: str, fixed: Sequence[Value]) -> _Row:
         place = self.append(memory_id)
         for feature, value in enumerate(fixed):
-            if value is not None:
+            if value is UNKNOWN:
+                self.put((feature,), place)
+            elif value is not None:
                 self.put(feature, place)
                 self.put((feature, value, None), place)
         row = _Row(self, place)
@@ -265,8 +267,13 @@ class _Search:
         return rank
 
     def _search_rows(self, page: _Rows, exact: _Row | None) -> None:
-        # Where nothing differs, a row is the request's own, or it holds something that the request leaves out.
-        least = 0 if any(page.bits(feature) for feature, _ in self._left_out) else 1
+        # Where nothing differs, a row is the request's own, or it holds something that the request leaves out, or does
+        # not tell of something that the request holds.
+        least = 1
+        if any(page.bits(feature) for feature, _ in self._left_out) or any(
+            page.bits((feature,)) for feature, _, _ in self._given
+        ):
+            least = 0
         if not self.admits(self._rank(self._most, least), page.floor):
             return
         every = (1 << len(page.ids)) - 1
@@ -278,7 +285,7 @@ class _Search:
             same, held = page.bits((feature, value, None)), page.bits(feature)
             sharing.add(weight, same)
             differing.add(2 * weight, held ^ same)
-            differing.add(weight, every ^ held)
+            differing.add(weight, every ^ held ^ page.bits((feature,)))
         for feature, weight in self._left_out:
             sharing.add(weight, page.bits(feature))
         for token, weight in self._free:

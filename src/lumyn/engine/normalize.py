@@ -5,6 +5,7 @@ Must not know what any rule makes of them, nor anything about memory, stores or 
 
 from __future__ import annotations
 
+from collections.abc import Container
 from decimal import Decimal, DecimalException
 from typing import Final
 
@@ -230,12 +231,16 @@ def derived_document(facts: Facts) -> JsonObject:
     }
 
 
-def features(policy: Policy, facts: Facts) -> JsonObject:
+def features(policy: Policy, facts: Facts, *, unknown: Container[str] = ()) -> JsonObject:
     """
     Return the raw, normalised features that a memory item stores; absent ones are left out.
 
     Evidence is limited to keys that a condition compares with a constant: an identifier that is only required or
-    asked to be present is never a feature.
+    asked to be present is never a feature. A compared key that the request lacked is there as null, so that it can be
+    told from one that the policy did not compare.
+
+    Args:
+        unknown: Keys of which nobody knows any more whether the request had them; they are left out.
     """
     found: JsonObject = {"action_type": facts.action_type}
     if facts.target_system is not None:
@@ -249,7 +254,12 @@ def features(policy: Policy, facts: Facts) -> JsonObject:
     if facts.tags:
         found["tags"] = [*sorted(set(facts.tags))]
     compared = compared_keys(policy)
-    evidence: JsonObject = {key: json_scalar(value) for key, value in sorted(facts.evidence.items()) if key in compared}
+    held = facts.evidence
+    evidence: JsonObject = {
+        key: json_scalar(held[key]) if key in held else None
+        for key in sorted(compared)
+        if key in held or key not in unknown
+    }
     if evidence:
         found["evidence"] = evidence
     return found

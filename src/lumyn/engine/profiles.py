@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import Enum
 from typing import Final, TypeAlias
 
 from lumyn.engine._per_policy import PerPolicy
@@ -19,10 +20,23 @@ from lumyn.policy.operators import EVIDENCE_PREFIX
 from lumyn.policy.scalars import to_decimal
 from lumyn.policy.spec import Condition, EvidenceType, Policy
 
-__all__ = ["Bands", "Feature", "FeaturePlan", "Profile", "feature_plan"]
+__all__ = ["UNKNOWN", "Bands", "Feature", "FeaturePlan", "Profile", "Unknown", "feature_plan"]
 
-Value: TypeAlias = "str | bool | int | None"
-"""A text, a boolean or the number of a band; None when the feature is absent."""
+
+class Unknown(Enum):
+    """The type of `UNKNOWN`."""
+
+    UNKNOWN = "unknown"
+
+
+UNKNOWN: Final = Unknown.UNKNOWN
+"""
+An experience does not say whether it has the feature: the policy it was labelled under did not compare the key, or gave
+it another type. Such a feature does not count; else a rule that a policy gains would thin out every resemblance.
+"""
+
+Value: TypeAlias = "str | bool | int | Unknown | None"
+"""A text, a boolean or the number of a band; None when the feature is absent. Requests have no `UNKNOWN`."""
 
 Profile: TypeAlias = "tuple[tuple[Value, ...], frozenset[str]]"
 """The values of the features of a plan, in its order, and the tags."""
@@ -148,7 +162,7 @@ class FeaturePlan:
         return self._profile(built_in, evidence, facts.tags or ())
 
     def of_features(self, features: JsonObject) -> Profile:
-        """Return the profile of a stored experience; what its features hold in another type counts as absent."""
+        """Return the profile of a stored experience: evidence of another type, or not named at all, is `UNKNOWN`."""
         amount = features.get("amount_usd")
         built_in = {name: _native(features.get(name)) for name in ("action_type", *_STORED_TEXTS)}
         built_in["amount_band"] = Decimal(amount) if isinstance(amount, str) else None
@@ -156,7 +170,18 @@ class FeaturePlan:
         held = {key: _native(value) for key, value in evidence.items()} if isinstance(evidence, dict) else {}
         tags = features.get("tags")
         texts = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else ()
-        return self._profile(built_in, held, texts)
+        values, found = self._profile(built_in, held, texts)
+        named = evidence if isinstance(evidence, dict) else {}
+        told = [
+            UNKNOWN if value is None and feature.evidence and named.get(feature.name, UNKNOWN) is not None else value
+            for feature, value in zip(self.features, values, strict=True)
+        ]
+        return tuple(told), found
+
+    def of_asked(self, features: JsonObject) -> Profile:
+        """Return the profile of a request by its features, as `lumyn.engine.normalize.features` returns them."""
+        values, tags = self.of_features(features)
+        return tuple([None if value is UNKNOWN else value for value in values]), tags
 
     def _profile(
         self, built_in: Mapping[str, Native | None], evidence: Mapping[str, Native | None], tags: Iterable[str]
@@ -173,7 +198,7 @@ class FeaturePlan:
 
         Weighted Jaccard, with two corrections, so that what a caller may add or leave out cannot dilute a resemblance:
         free values count only where both hold the same, and any other feature that the request leaves out counts as
-        shared.
+        shared. What is `UNKNOWN` of the experience does not count.
         """
         shared = union = 0
         for feature, ours, theirs in zip(self.features, asked[0], held[0], strict=True):
@@ -181,6 +206,8 @@ class FeaturePlan:
                 if ours is not None and ours == theirs:
                     shared += feature.weight
                     union += feature.weight
+            elif theirs is UNKNOWN:
+                continue
             elif theirs is None:
                 union += 0 if ours is None else feature.weight
             else:

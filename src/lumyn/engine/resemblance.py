@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lumyn.engine.profiles import Bands, Feature, Value, feature_plan
+from lumyn.engine.profiles import UNKNOWN, Bands, Feature, Value, feature_plan
 from lumyn.model import Facts, JsonObject
 from lumyn.policy.scalars import decimal_text
 from lumyn.policy.spec import Policy
@@ -49,6 +49,8 @@ def resemblance(policy: Policy, facts: Facts, held: JsonObject) -> Resemblance:
             shared.append(f"{feature.name} {_text(feature, ours)}")
         elif feature.free:
             continue  # values that a caller can set at will count only where both are the same
+        elif theirs is UNKNOWN:
+            continue  # the policy of that time did not compare it, so it does not count
         elif theirs is None:
             if ours is not None:
                 differing.append(f"{feature.name} unknown there, {_text(feature, ours)} here")

@@ -144,7 +144,7 @@ def top_k(policy: Policy, features: JsonObject, snapshot: MemorySnapshot, *, k: 
     Returns:
         Matches by score (0 to 1, high first), ties by memory id. Pure: equal inputs give equal output, bit for bit.
     """
-    return snapshot.search(policy, feature_plan(policy).of_features(features), k=k)
+    return snapshot.search(policy, feature_plan(policy).of_asked(features), k=k)
 
 
 _GRAVITY: Final = {Label.SUCCESS: 0, Label.NEAR_MISS: 1, Label.FAILURE: 2}

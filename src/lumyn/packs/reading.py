@@ -212,7 +212,7 @@ def _are_features(features: JsonObject) -> bool:
         and isinstance(tags, list)
         and all(isinstance(each, str) for each in tags)
         and isinstance(evidence, dict)
-        and all(isinstance(each, (bool, int, float, str)) for each in evidence.values())
+        and all(isinstance(each, (bool, int, float, str, type(None))) for each in evidence.values())
     )
 
 
