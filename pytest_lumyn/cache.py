@@ -22,6 +22,7 @@ import pytest
 
 import lumyn
 from lumyn import _resources
+from lumyn._files import replace_file
 from lumyn.documents import Document, Limits, load
 from lumyn.documents.document import line_starts
 from lumyn.errors import InvalidDocumentError
@@ -65,16 +66,8 @@ class Cache:
     def put(self, name: str, lines: list[str]) -> None:
         """Keep lines of ASCII text, none of which holds a line end, whole or not at all."""
         body = "\n".join(lines).encode("ascii")
-        path = self._path(name)
-        draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
         with contextlib.suppress(OSError):
-            try:
-                descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
-                with open(descriptor, "wb") as stream:
-                    stream.write(self._seal(name, body) + body)
-                draft.replace(path)
-            finally:
-                draft.unlink(missing_ok=True)
+            replace_file(self._path(name), self._seal(name, body) + body, mode=0o600)
 
     def parse(self, data: bytes, *, file: str, error: type[InvalidDocumentError], limits: Limits) -> Document:
         """

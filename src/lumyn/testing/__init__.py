@@ -35,7 +35,17 @@ __all__ = ["Repo", "Run"]
 _SUMMARY = re.compile(r"^(?:=+ )?(?P<counts>(?:\d+ [a-z]+(?:, )?)+|no tests (?:ran|collected)[^=]*) in [\d.]+s")
 _COUNT = re.compile(r"(\d+) ([a-z]+)")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_NOT_INHERITED = ("CI", "BUILD_NUMBER", "GITHUB_ACTIONS", "PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "PYTEST_PLUGINS")
+_NOT_INHERITED = (
+    "CI",
+    "BUILD_NUMBER",
+    "GITHUB_ACTIONS",
+    "PYTEST_ADDOPTS",
+    "PYTEST_CURRENT_TEST",
+    "PYTEST_PLUGINS",
+    "PYTEST_XDIST_TESTRUNUID",
+    "PYTEST_XDIST_WORKER",
+    "PYTEST_XDIST_WORKER_COUNT",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from lumyn._files import replace_file
 from lumyn.documents import Document, load, read_bytes
 from lumyn.documents.editing import EditRefusedError, edited
 from lumyn.documents.pointers import pointer_tokens
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["FileRefusedError", "Rewritten", "read_document", "replace_text", "rewrite"]
 
 _BOM: Final = b"\xef\xbb\xbf"
-_NEW: Final = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
 _ANY_WRITES: Final = 0o222
 _MEANWHILE: Final = "its file changed meanwhile: run again"
 
@@ -203,23 +202,9 @@ def replace_text(path: Path, document: Document, text: str, *, root: Path) -> No
             if not (os.access(path, os.W_OK) and path.stat().st_mode & _ANY_WRITES):  # the superuser may write to all
                 raise FileRefusedError("its file is read-only")
             mark = _BOM if path.read_bytes().startswith(_BOM) else b""
-            _replace(path, mark + text.encode())
+            replace_file(path, mark + text.encode(), edited=True)
     except OSError as error:
         raise FileRefusedError(f"its file cannot be written: {(error.strerror or 'i/o error').lower()}") from None
-
-
-def _replace(path: Path, data: bytes) -> None:
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with open(os.open(draft, _NEW, 0o600), "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.chmod(path.stat().st_mode & 0o7777)
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
 
 
 @contextlib.contextmanager
