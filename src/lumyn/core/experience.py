@@ -17,7 +17,8 @@ from lumyn.core.records import record_from_json
 from lumyn.core.requests import request_from_document
 from lumyn.documents import join_pointer
 from lumyn.documents.text import is_encodable
-from lumyn.engine.normalize import compared_keys, derive_facts, features
+from lumyn.engine.compiled import compile_policy
+from lumyn.engine.normalize import compared_keys, features
 from lumyn.errors import InvalidRequestError, NotFoundError, Problem, StoreUnavailableError
 from lumyn.model import DecisionRequest, JsonObject, Label, MemoryItem
 from lumyn.store.base import Event, Store, Transaction
@@ -233,15 +234,18 @@ def _item(
     removed: Sequence[str] = (),
 ) -> MemoryItem:
     policy = gate.policy
+    facts = compile_policy(policy).plan(request.action_type).facts(request)
     # Redaction spares what the policy that decided compares; this one may compare more.
-    unknown = [key for key in compared_keys(policy) if is_removed(join_pointer("/evidence", key), removed)]
+    unknown: Sequence[str] = ()
+    if removed:
+        unknown = [key for key in compared_keys(policy) if is_removed(join_pointer("/evidence", key), removed)]
     return MemoryItem(
         memory_id=memory_id,
         seq=0,
         label=value,
         tenant_id=request.tenant_id,
         action_type=request.action_type,
-        features=features(policy, derive_facts(policy, request), unknown=unknown),
+        features=features(policy, facts, unknown=unknown),
         summary=summary,
         created_at=at,
         leaf=b"",
