@@ -156,7 +156,7 @@ def open_existing(
         identity = _identity(path, found)
         # From here on the store itself waits; see `lumyn.store.waiting`.
         connection.execute("PRAGMA busy_timeout = 0")
-    except BaseException:
+    except BaseException:  # an interrupt too must not leave the connection open
         connection.close()
         raise
     return connection, identity, str(row[0])

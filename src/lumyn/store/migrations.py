@@ -100,7 +100,7 @@ def _step(connection: sqlite3.Connection, version: int, migrations: Mapping[int,
             raise StoreIntegrityError(f"migration {version} would leave references that lead nowhere")
         connection.execute(f"PRAGMA user_version = {version + 1}")
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException:  # an interrupt too must leave the old schema whole
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise

@@ -248,14 +248,14 @@ class SqliteStore:
                 raise StoreUnavailableError("a write transaction is already open", detail="STORE_LOCKED")
             try:
                 patiently(partial(db.execute, "BEGIN IMMEDIATE"), until=until)
-            except BaseException as error:
+            except BaseException as error:  # an interrupt too must not leave a transaction that nobody ends
                 if _has_begun(db):
                     self.drop()
                 if isinstance(error, DRIVER_ERRORS):
                     self.fail(error)
                 raise
             return db
-        except BaseException:
+        except BaseException:  # an interrupt too must give the lock back
             self._lock.release()
             raise
 

@@ -115,7 +115,7 @@ class SqliteTransaction:
         db = self._host.begin()
         try:
             self._synchronise(db)
-        except BaseException as error:
+        except BaseException as error:  # an interrupt too must roll back and give the lock back
             self._abandon(db, error)
             raise
         self._db = db
