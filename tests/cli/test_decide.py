@@ -110,6 +110,7 @@ def test_a_file_that_is_none_is_exit_3_and_never_waits(lumyn: Lumyn, workspace: 
     result = lumyn("decide", "r.json")
     assert 3 == result.code
     assert "PATH_NOT_" in result.err
+    assert (kind == "fifo") == ("`COMMAND | lumyn decide -`" in result.err)
 
 
 def test_the_size_limit_is_the_configured_one(lumyn: Lumyn, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,10 +99,11 @@ def test_json_of_a_record_holds_it(lumyn: Lumyn, workspace: Path, ids: list[str]
         (["--verdict", "QUERY"], [1]),
         (["--reason", "EVIDENCE_MISSING"], [1]),
         (["--reason", "REFUND_SMALL_LOW_RISK", "-n", "1"], [1]),
-        (["--action", "support.refund", "--since", "2026"], [2, 1, 0]),
+        (["--action", "support.refund", "--since", "2026-01-01"], [2, 1, 0]),
         (["--action", "support.issue_credit"], []),
         (["--tenant", "nobody"], []),
-        (["--since", "9999"], []),
+        (["--since", "9999-01-01"], []),
+        (["--since", "20000w"], [2, 1, 0]),
     ],
 )
 def test_many_records_are_lines(

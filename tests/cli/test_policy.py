@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +11,8 @@ import pytest
 from cli.harness import Lumyn, refund, write
 
 from lumyn.cli.exit_codes import ExitCode
+from lumyn.store import open_store
+from lumyn.store.base import StoredPolicy
 
 
 def test_the_configured_policy_is_valid(lumyn: Lumyn, workspace: Path) -> None:
@@ -149,11 +152,39 @@ def test_show_of_a_policy_that_decided(lumyn: Lumyn, workspace: Path) -> None:
     policy.write_text(text.replace("refund_trust_max_usd: 25", "refund_trust_max_usd: 26"))
     for name in (digest, digest.removeprefix("sha256:")):
         assert re.search(r"refund_trust_max_usd +25\n", lumyn("policy", "show", name).out)
+    for name in (digest[:19], digest.removeprefix("sha256:")[:12]):
+        assert text == lumyn("policy", "show", name, "--source").out
     assert text == lumyn("policy", "show", digest, "--source").out
     assert None is lumyn("policy", "show", digest, "--json").data["file"]
     unknown = lumyn("policy", "show", "sha256:" + "0" * 64)
     assert 5 == unknown.code
     assert "POLICY_NOT_FOUND" in unknown.err
+
+
+def test_show_of_a_file_whose_name_is_like_a_hash(lumyn: Lumyn, workspace: Path) -> None:
+    """Who has such a file means it; with `sha256:` in front the store is meant."""
+    (workspace / "deadbeef").mkdir()
+    assert 3 == lumyn("policy", "show", "deadbeef").code
+    assert 5 == lumyn("policy", "show", "sha256:deadbeef").code
+
+
+def test_show_of_the_beginning_of_several_hashes(lumyn: Lumyn, workspace: Path) -> None:
+    """Nothing is guessed: both are named."""
+    same = [f"sha256:{'a' * 8}{digit * 56}" for digit in "01"]
+    with closing(open_store(str(workspace / ".lumyn" / "lumyn.db"))) as store, store.write() as transaction:
+        for policy_hash in same:
+            transaction.append_policy(
+                StoredPolicy(
+                    policy_hash=policy_hash,
+                    policy_id="p",
+                    policy_version="1",
+                    source="",
+                    saved_at="2026-01-15T00:00:00Z",
+                )
+            )
+    several = lumyn("policy", "show", "a" * 8)
+    assert 5 == several.code
+    assert all(each in several.err for each in same)
 
 
 @pytest.mark.parametrize("name", ["missing.yml", "policies", "lumyn.toml"])

@@ -6,6 +6,7 @@ Imports neither Typer nor, into a pipe, Rich, so that a script pays for the deci
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,14 @@ def read_input(file: str, *, max_bytes: int) -> bytes:
     from lumyn.documents import Limits, read_bytes
 
     if file != STDIN:
-        return read_bytes(Path(file), error=InvalidRequestError, limits=Limits(max_bytes=max_bytes))
+        try:
+            return read_bytes(Path(file), error=InvalidRequestError, limits=Limits(max_bytes=max_bytes))
+        except InvalidRequestError as error:
+            problem = error.problems[0]
+            if problem.code != "PATH_NOT_FILE" or not Path(file).is_fifo():
+                raise
+            hint = f"a pipe goes to standard input: `COMMAND | lumyn decide {STDIN}`"
+            raise InvalidRequestError([replace(problem, hint=hint)]) from None
     if sys.stdin is None:
         return b""
     # One byte more than allowed is enough for the check that follows to refuse it.

@@ -216,6 +216,9 @@ class Store(Protocol):
     def memory_ids(self, prefix: str, *, limit: int) -> list[str]:
         """Return ids of items that begin with `prefix`, oldest first, at most `limit`."""
 
+    def policy_hashes(self, prefix: str, *, limit: int) -> list[str]:
+        """Return hashes of policies kept that begin with `prefix`, oldest policy first, at most `limit`."""
+
     def policy(self, policy_hash: str) -> StoredPolicy:
         """Return the policy text kept under `policy_hash`. Raises `NotFoundError`."""
 

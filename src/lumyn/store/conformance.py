@@ -267,6 +267,14 @@ def ids_are_found_by_their_beginning(provider: Provider) -> None:
         expected = [each for each in ids if each.startswith(prefix)]
         _expect(f"ids that begin with {prefix!r}", expected, store.decision_ids(prefix, limit=9))
         _expect(f"ids of items that begin with {prefix!r}", expected, store.memory_ids(prefix, limit=9))
+    hashes = ["sha256:ab1", "sha256:aa2", "sha256:ab3"]
+    with store.write() as transaction:
+        for policy_hash in hashes:
+            transaction.append_policy(replace(_POLICY, policy_hash=policy_hash))
+    for prefix in ("", "sha256:a", "sha256:ab", "sha256:ab1", "sha256:b"):
+        expected = [each for each in hashes if each.startswith(prefix)]
+        _expect(f"hashes that begin with {prefix!r}", expected, store.policy_hashes(prefix, limit=9))
+    _expect("the first hashes", hashes[:2], store.policy_hashes("", limit=2))
     _expect("the first ids", ids[:2], store.decision_ids("", limit=2))
     _expect("the first ids of items", ids[:2], store.memory_ids("", limit=2))
 

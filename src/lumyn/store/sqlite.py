@@ -200,6 +200,11 @@ class SqliteStore:
         sql = "SELECT memory_id FROM memory_items WHERE memory_id >= ? AND memory_id < ? ORDER BY seq LIMIT ?"
         return self._ids(sql, prefix, limit)
 
+    def policy_hashes(self, prefix: str, *, limit: int) -> list[str]:
+        """Return hashes of policies kept that begin with `prefix`, oldest policy first, at most `limit`."""
+        sql = "SELECT policy_hash FROM policy_snapshots WHERE policy_hash >= ? AND policy_hash < ? ORDER BY seq LIMIT ?"
+        return self._ids(sql, prefix, limit)
+
     def policy(self, policy_hash: str) -> StoredPolicy:
         """Return the policy text kept under `policy_hash`. Raises `NotFoundError`."""
         rows = self._read("SELECT body, leaf FROM policy_snapshots WHERE policy_hash = ?", (policy_hash,))

@@ -97,6 +97,10 @@ class FaultStore:
         """Return ids of items that begin with `prefix`."""
         return self._reading().memory_ids(prefix, limit=limit)
 
+    def policy_hashes(self, prefix: str, *, limit: int) -> list[str]:
+        """Return hashes of policies kept that begin with `prefix`."""
+        return self._reading().policy_hashes(prefix, limit=limit)
+
     def policy(self, policy_hash: str) -> StoredPolicy:
         """Return the policy text kept under `policy_hash`."""
         return self._reading().policy(policy_hash)

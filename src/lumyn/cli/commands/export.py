@@ -64,7 +64,8 @@ def export(
         str | None, typer.Option("--tenant", metavar="ID", help="With --jsonl: only this tenant.")
     ] = None,
     since: Annotated[
-        str | None, typer.Option("--since", metavar="TIME", help="With --jsonl: decided at this time (UTC) or later.")
+        str | None,
+        typer.Option("--since", metavar="TIME", help="With --jsonl: none decided before: a time, or 2h, 7d, P1D."),
     ] = None,
     store: StoreOption = None,
     json: JsonFlag = False,
@@ -78,7 +79,11 @@ def export(
     JSON (`lumyn.cli.export.v0`): `kind`, `record`, `pack` or `records`; `decision_id`, or null; `path`, or null without
     a file; `count`, of records; `bytes` and `sha256` of the file; `record`, where one is exported without a file.
     """
+    from lumyn.cli.times import since_text
+    from lumyn.core.clock import SystemClock
+
     chosen = any(value is not None for value in (verdict, action, reason, tenant, since, limit))
+    after = None if since is None else since_text(since, now_ms=SystemClock().now_ms())
     _check_usage(decision, pack=pack, jsonl=jsonl, chosen=chosen)
     with closing(open_stored(context.obj, store)) as opened:
         if jsonl:
@@ -87,7 +92,7 @@ def export(
                 verdict=None if verdict is None else verdict.value,
                 action_type=action,
                 tenant_id=tenant,
-                since=since,
+                since=after,
             )
             return _write(_lines(rows, reason, limit), "records", None, output or _STDOUT, force=force, as_json=json)
         decision_id = resolve_stored(opened, decision or "")

@@ -17,7 +17,7 @@ from lumyn.cli.deciding import STDIN
 from lumyn.cli.exit_codes import ExitCode
 from lumyn.cli.options import JsonFlag
 from lumyn.cli.workspace import find_config, open_reading
-from lumyn.errors import InvalidPolicyError, StoreUnavailableError
+from lumyn.errors import InvalidPolicyError, NotFoundError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from lumyn.policy.spec import Policy
@@ -26,7 +26,10 @@ __all__ = ["register"]
 
 _STDIN_NAME: Final = "<stdin>"
 _DIFF_STYLES: Final = {"+": "green", "-": "red", "@": "cyan"}
-_HASH: Final = re.compile("(?:sha256:)?([0-9a-f]{64})")
+_HASH: Final = re.compile("(sha256:)?([0-9a-f]{8,64})")
+"""A whole hash or its beginning: records, reports and failures print twelve digits of it."""
+_HASH_DIGITS: Final = 64
+_SHOWN_CANDIDATES: Final = 4
 
 
 def register(app: typer.Typer) -> None:
@@ -82,7 +85,7 @@ def show(
         str | None,
         typer.Argument(
             metavar="PATH|HASH",
-            help="A policy file, - for standard input, or the hash of one that decided; default the configured one.",
+            help="A policy file, -, or the hash of one that decided, whole or begun; default the configured one.",
             show_default=False,
         ),
     ] = None,
@@ -102,9 +105,9 @@ def show(
 
     if source and json:
         raise typer.BadParameter("give one of --json and --source")
-    stored = _HASH.fullmatch(path or "")
-    file = None if stored else path if path is not None else str(policy_path(find_config(context.obj)))
-    policy = _load_stored(context.obj, stored[1]) if stored else _load(file or "")
+    digits = _digits(path)
+    file = None if digits else path if path is not None else str(policy_path(find_config(context.obj)))
+    policy = _load_stored(context.obj, digits) if digits else _load(file or "")
     console = Console()
     if json:
         data = {"file": file, **_counts(policy), "document": policy.document, "stages": stage_documents(policy)}
@@ -118,12 +121,28 @@ def show(
     return ExitCode.OK
 
 
+def _digits(text: str | None) -> str | None:
+    """Return the digits when `text` is a hash or the beginning of one; a file of that name comes first."""
+    given = _HASH.fullmatch(text or "")
+    if given is None or (given[1] is None and len(given[2]) < _HASH_DIGITS and Path(given[2]).exists()):
+        return None
+    return given[2]
+
+
 def _load_stored(config_file: Path | None, digits: str) -> Policy:
     from lumyn.core.replay import stored_policy
 
     store, _ = open_reading(config_file)
     with closing(store):
-        return stored_policy(store, f"sha256:{digits}")
+        found = store.policy_hashes(f"sha256:{digits}", limit=_SHOWN_CANDIDATES + 1)
+        if len(found) > 1:
+            shown = ", ".join(found[:_SHOWN_CANDIDATES]) + (", ..." if len(found) > _SHOWN_CANDIDATES else "")
+            raise NotFoundError(
+                f"`{digits}` is the beginning of several hashes: {shown}",
+                reason_code="POLICY_NOT_FOUND",
+                hint="give more of it",
+            )
+        return stored_policy(store, found[0] if found else f"sha256:{digits}")
 
 
 def fmt(
