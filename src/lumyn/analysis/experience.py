@@ -1,6 +1,6 @@
 """
 Finds an experience that makes a request look like a failure by a wanted score: what a vector has to seed.
-Tries copies of the request with less or more in them; must not know why the score is wanted.
+Weighs copies of the request with something left out or changed, exactly; must not know why the score is wanted.
 """
 
 from __future__ import annotations
@@ -9,18 +9,32 @@ import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeAlias
 
-from lumyn.analysis.witness import parsed
+from lumyn.analysis.candidates import evidence_candidates
+from lumyn.analysis.witness import json_value, parsed
 from lumyn.engine.evaluator import compile_policy
-from lumyn.engine.normalize import features
+from lumyn.engine.normalize import compared_keys, features, ratio, read_evidence, spec_for
+from lumyn.engine.profiles import FeaturePlan, Profile, feature_plan
 from lumyn.engine.similarity import MemorySnapshot
-from lumyn.model import JsonObject, Label, MemoryItem
-from lumyn.policy.spec import Policy
+from lumyn.errors import InvalidRequestError
+from lumyn.model import Facts, JsonObject, Label, MemoryItem
+from lumyn.policy.scalars import EXACT
+from lumyn.policy.spec import FX_RATE_KEY, Condition, Policy
 
-__all__ = ["Experience", "experience_for"]
+__all__ = ["Experience", "Likeness"]
 
-_MOST_TAGS: Final = 6
+_MOST_TAGS: Final = 64
+"""What a request may hold."""
+_MOST_TRIED: Final = 24
+_MOST_OPTIONS: Final = 8
+"""Values that differ at all differ alike; so many are sure to hold one of another band."""
+
+Change: TypeAlias = "tuple[str, str, object]"
+"""A part of a request, a key in it, and its new value; None takes it out."""
+
+Sum: TypeAlias = "tuple[int, int]"
+"""Shared and united weight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,45 +46,172 @@ class Experience:
     score: Decimal
 
 
-def experience_for(policy: Policy, request: JsonObject, wanted: Callable[[Decimal], bool]) -> Experience | None:
-    """Return an experience that gives a request a wanted failure similarity, or None: none of those tried does."""
-    own = parsed(policy, request)
-    plan = compile_policy(policy).plan(own.action_type)
-    facts = plan.facts(own)
-    for label, seed in _seeds(request):
-        item = parsed(policy, seed)
-        known = MemoryItem(
+class Likeness:
+    """
+    One request, and how much copies of it with something left out or changed resemble it.
+
+    Every sum of weights is known before any copy is made; the engine itself scores those that are.
+    """
+
+    def __init__(self, policy: Policy, request: JsonObject) -> None:
+        self._policy = policy
+        self._request = request
+        self._facts = self._read(request)
+        self._plan: FeaturePlan = feature_plan(policy)
+        self._asked: Profile = self._plan.of_facts(self._facts)
+        self._whole: Sum = self._compare(request) or (0, 0)
+        self._sums: dict[Sum, tuple[Change, ...]] = {self._whole: ()}
+        for options in _options(policy, request):
+            found = {self._difference(change): change for change in reversed(options[:_MOST_OPTIONS])}
+            for (shared, union), changes in [*self._sums.items()]:
+                for difference, change in found.items():
+                    if difference is not None:
+                        key = (shared + difference[0], union + difference[1])
+                        if key not in self._sums or len(changes) + 1 < len(self._sums[key]):
+                            self._sums[key] = (*changes, change)
+
+    def experience(self, wanted: Callable[[Decimal], bool]) -> Experience | None:
+        """Return an experience that gives the request a wanted score, or None: no copy that was weighed does."""
+        for label, changes in self._giving(wanted, tags=0):
+            found = self._scored(label, changes)
+            if found is not None and wanted(found.score):
+                return found
+        return None
+
+    def tagged(self, wanted: Callable[[Decimal], bool]) -> tuple[JsonObject, Experience] | None:
+        """
+        Return the request with more tags, and an experience that gives it a wanted score; None: none was found.
+
+        Tags that both hold bring any resemblance nearer to 1, in small steps.
+        """
+        held = self._facts.tags or ()
+        for count in range(1, _MOST_TAGS - len(held) + 1):
+            if any(True for _ in self._giving(wanted, tags=count)):
+                tags = [*held, *(f"tag-{number}" for number in range(1, count + 1))]
+                request = _changed(self._request, [("action", "tags", tags)])
+                found = Likeness(self._policy, request).experience(wanted)
+                if found is not None:
+                    return request, found
+        return None
+
+    def _giving(self, wanted: Callable[[Decimal], bool], *, tags: int) -> Iterator[tuple[Label, tuple[Change, ...]]]:
+        """Yield labels and changes of a copy that give a wanted score, the fewest changes first, `tags` more alike."""
+        more = tags * self._plan.tag_weight
+        tried = 0
+        for label in (Label.FAILURE, Label.NEAR_MISS):
+            for (shared, union), changes in sorted(self._sums.items(), key=lambda each: len(each[1])):
+                if wanted(ratio(shared + more, union + more, half=label is Label.NEAR_MISS)):
+                    tried += 1
+                    yield label, changes
+                    if tried >= _MOST_TRIED:
+                        return
+
+    def _scored(self, label: Label, changes: tuple[Change, ...]) -> Experience | None:
+        """Return the copy with all changes made, scored by the engine; None when no gate accepts it."""
+        seed = _changed(self._request, changes)
+        try:
+            item = self._item(label, seed)
+        except InvalidRequestError:
+            return None
+        plan = compile_policy(self._policy).plan(self._facts.action_type)
+        score = MemorySnapshot([item]).similarity(plan, self._facts).score
+        return Experience(label=label, request=seed, score=score)
+
+    def _difference(self, change: Change) -> Sum | None:
+        found = self._compare(_changed(self._request, [change]))
+        return None if found is None else (found[0] - self._whole[0], found[1] - self._whole[1])
+
+    def _compare(self, seed: JsonObject) -> Sum | None:
+        try:
+            held = features(self._policy, self._read(seed))
+        except InvalidRequestError:
+            return None
+        return self._plan.compare(self._asked, self._plan.of_features(held))
+
+    def _read(self, request: JsonObject) -> Facts:
+        read = parsed(self._policy, request)
+        return compile_policy(self._policy).plan(read.action_type).facts(read)
+
+    def _item(self, label: Label, seed: JsonObject) -> MemoryItem:
+        return MemoryItem(
             memory_id="M",
             seq=1,
             label=label,
-            tenant_id=own.tenant_id,
-            action_type=own.action_type,
-            features=features(policy, compile_policy(policy).plan(item.action_type).facts(item)),
+            tenant_id=self._facts.tenant_id,
+            action_type=self._facts.action_type,
+            features=features(self._policy, self._read(seed)),
             summary="",
             created_at="",
             leaf=b"",
         )
-        score = MemorySnapshot([known]).similarity(plan, facts).score
-        if wanted(score):
-            return Experience(label=label, request=seed, score=score)
-    return None
 
 
-def _seeds(request: JsonObject) -> Iterator[tuple[Label, JsonObject]]:
-    for label in (Label.FAILURE, Label.NEAR_MISS):
-        evidence = request.get("evidence")
-        keys = sorted(evidence) if isinstance(evidence, dict) else []
-        for dropped in range(len(keys) + 1):
-            for tags in range(_MOST_TAGS):
-                seed = copy.deepcopy(request)
-                held, action = seed.get("evidence"), seed["action"]
-                if isinstance(held, dict):
-                    for key in keys[:dropped]:
-                        del held[key]
-                if tags and isinstance(action, dict):
-                    before = action.get("tags", [])
-                    action["tags"] = [
-                        *(before if isinstance(before, list) else []),
-                        *(f"seed-{n}" for n in range(tags)),
-                    ]
-                yield label, seed
+# What can be changed in a copy
+
+
+def _options(policy: Policy, request: JsonObject) -> Iterator[list[Change]]:
+    """Yield what can be done to a copy: of each list one change at most, those of different lists independently."""
+    action, evidence = request["action"], request.get("evidence", {})
+    if isinstance(action, dict):
+        yield [*_money(policy, action)]
+        target = action.get("target")
+        for key in ("system", "resource_type") if isinstance(target, dict) else ():
+            if isinstance(target, dict) and key in target:
+                yield [("action.target", key, None)]
+        tags = action.get("tags")
+        if isinstance(tags, list):
+            yield [("action", "tags", tags[:count] or None) for count in range(len(tags))]
+    held = evidence if isinstance(evidence, dict) else {}
+    for key in sorted(compared_keys(policy)):
+        if key != FX_RATE_KEY:
+            yield [("evidence", key, value) for value in _others(policy, key, held.get(key))]
+
+
+def _others(policy: Policy, key: str, value: object) -> Iterator[object]:
+    """Yield nothing in a key's place, where there is something, and usable values that the policy tells apart."""
+    if value is not None:
+        yield None
+    spec = spec_for(policy, key)
+    conditions = [each for each in _conditions(policy) if each.evidence_key == key]
+    for raw in evidence_candidates([spec], conditions):
+        read, code = read_evidence(raw, spec)
+        if raw is not None and raw != value and read is not None and code is None:
+            yield json_value(raw)
+
+
+def _money(policy: Policy, action: JsonObject) -> Iterator[Change]:
+    amount = action.get("amount")
+    if not isinstance(amount, dict):
+        yield "action", "amount", {"value": 10, "currency": "USD"}
+        return
+    yield "action", "amount", None
+    points = {each.operand for each in _conditions(policy) if each.fact == "amount_usd"}
+    known = sorted(each for each in points if isinstance(each, Decimal) and each >= 0)
+    currency = amount.get("currency")
+    for point in (Decimal(1), *known, *(EXACT.multiply(each, Decimal(2)) for each in known)):
+        if point == round(point, 2):
+            yield "action", "amount", {"value": json_value(point), "currency": currency}
+
+
+def _conditions(policy: Policy) -> Iterator[Condition]:
+    return (condition for rule in policy.rules for condition in rule.conditions)
+
+
+def _changed(request: JsonObject, changes: Iterator[Change] | list[Change] | tuple[Change, ...]) -> JsonObject:
+    seed = copy.deepcopy(request)
+    for part, key, value in changes:
+        holder = seed
+        for name in part.split("."):
+            inner = holder.setdefault(name, {})
+            if not isinstance(inner, dict):
+                raise TypeError(f"`{part}` of a request is an object")
+            holder = inner
+        if value is None:
+            holder.pop(key, None)
+        else:
+            holder[key] = value  # type: ignore[assignment]
+    return seed
+
+
+def _words(count: int) -> list[str]:
+    return [f"tag-{number}" for number in range(1, count + 1)]

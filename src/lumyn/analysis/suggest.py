@@ -16,13 +16,14 @@ from lumyn.analysis.candidates import SpaceTooLargeError
 from lumyn.analysis.cells import MONEY, Space
 from lumyn.analysis.coverage import Criterion, cover, goals_met
 from lumyn.analysis.dimension import Raw, bits
-from lumyn.analysis.experience import Experience, experience_for
+from lumyn.analysis.experience import Experience, Likeness
 from lumyn.analysis.matrix import Matrix
 from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.mutants import Scope
 from lumyn.analysis.mutation import Survivor, assess
 from lumyn.analysis.observations import Observation, Pins, outcome_document
 from lumyn.analysis.pairs import Severity
+from lumyn.analysis.redecide import confirm
 from lumyn.analysis.regions import View, actions_of
 from lumyn.analysis.witness import Case, case_at, evaluate, parsed, request_at
 from lumyn.model import Evaluation, JsonObject, Verdict
@@ -116,7 +117,10 @@ def suggest(
     weights = {survivor.mutant.mutant_id: _WEIGHTS[survivor.severity] for survivor in report.survivors}
     made = {survivor.mutant.mutant_id: survivor.mutant for survivor in report.survivors}
     chosen = _chosen([*candidates, *exact], weights, set(missing), most)
-    return [_made(made, each, kills, goals_) for each, kills, goals_ in chosen]
+    found = [_made(made, each, kills, goals_) for each, kills, goals_ in chosen]
+    for each in found:
+        confirm(policy, each.case, each.evaluation, experience=each.experience)
+    return found
 
 
 def _look(policy: Policy, candidates: Sequence[_Candidate], survivors: Sequence[Survivor], missing: set[str]) -> None:
@@ -304,7 +308,7 @@ def _realised(policy: Policy, candidate: _Candidate, cuts: Sequence[Decimal]) ->
         request = copy.deepcopy(candidate.case.request)
         if tags:
             _put(request, {"action": {"tags": [f"case-{number}" for number in range(tags)]}}, "action", "tags")
-        experience = experience_for(policy, request, alike)
+        experience = Likeness(policy, request).experience(alike)
         if experience is not None:
             candidate.case = Case(request=request, similarity=experience.score)
             candidate.experience = experience

@@ -21,7 +21,7 @@ from lumyn.policy.operators import EVIDENCE_PREFIX
 from lumyn.policy.scalars import decimal_text
 from lumyn.policy.spec import FX_RATE_KEY, Policy
 
-__all__ = ["AnalysisDefectError", "Case", "case_at", "evaluate", "outcome_of", "request_at"]
+__all__ = ["AnalysisDefectError", "Case", "case_at", "evaluate", "json_value", "outcome_of", "parsed", "request_at"]
 
 _DIGEST: Final = "sha256:" + "0" * 64
 _LIMITS: Final = Limits()
@@ -54,7 +54,7 @@ def case_at(action: str, point: Point) -> Case:
 def request_at(action: str, point: Point) -> JsonObject:
     """Return a request document with the values of a point and nothing else."""
     evidence: JsonObject = {
-        name.removeprefix(EVIDENCE_PREFIX): _json(value)
+        name.removeprefix(EVIDENCE_PREFIX): json_value(value)
         for name, value in point.items()
         if name.startswith(EVIDENCE_PREFIX) and value is not None
     }
@@ -64,7 +64,7 @@ def request_at(action: str, point: Point) -> JsonObject:
         if money.value is not None and money.currency is not None:
             acted["amount"] = {"value": _amount(money.value), "currency": money.currency}
         if money.rate is not None:
-            evidence[FX_RATE_KEY] = _json(money.rate)
+            evidence[FX_RATE_KEY] = json_value(money.rate)
     subject: JsonObject = {"type": _text(point, "subject.type") or "agent", "id": "agent-1"}
     for holder, name, key in ((subject, "subject.roles", "roles"), (acted, "action.tags", "tags")):
         members = point.get(name)
@@ -118,7 +118,8 @@ def _amount(value: Decimal) -> JsonValue:
     return int(value) if whole else float(value)
 
 
-def _json(value: object) -> JsonValue:
+def json_value(value: object) -> JsonValue:
+    """Return a value of a point as JSON data."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, (bool, str)) or value is None:

@@ -1,0 +1,78 @@
+"""
+Has a real gate decide what analysis found, on a store of its own, before anybody is shown it.
+Must not know why a request was wanted, nor how it was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from lumyn.analysis.experience import Experience, Likeness
+from lumyn.analysis.witness import AnalysisDefectError, Case, evaluate, outcome_of
+from lumyn.core.clock import FixedClock, SeededIds
+from lumyn.core.decide import Gate
+from lumyn.core.records import DecisionRecord
+from lumyn.model import Evaluation, JsonObject, Mode
+from lumyn.policy.spec import Policy
+from lumyn.store.scratch import ScratchStore
+
+__all__ = ["confirm", "redecide"]
+
+_START: Final = datetime(2026, 1, 15, 12, tzinfo=UTC)
+_SUMMARY: Final = "looks like the request"
+
+
+def redecide(policy: Policy, request: JsonObject, *, memory: Iterable[Experience] = ()) -> DecisionRecord:
+    """
+    Return the record of a request as a gate decided it and the store kept it, memory seeded as `lumyn label` would.
+
+    Args:
+        memory: What the store holds before the decision.
+
+    Raises:
+        InvalidRequestError: No gate accepts the request, or one of an experience.
+        AnalysisDefectError: The record did not reach the store.
+    """
+    gate = Gate.open(
+        policy=policy, store=ScratchStore(), mode=Mode.ENFORCE, clock=FixedClock(_START), ids=SeededIds("witness")
+    )
+    with gate:
+        for item in memory:
+            gate.seed(item.label, item.request, summary=_SUMMARY)
+        record = gate.decide(request)
+        if record.dry_run:
+            return record
+        if not record.persisted:
+            raise AnalysisDefectError("a request that the analysis found could not be decided: the store failed")
+        return gate.record(record.decision_id)
+
+
+def confirm(policy: Policy, case: Case, said: Evaluation, *, experience: Experience | None = None) -> bool:
+    """
+    Have a gate decide a case and compare its record with what the analysis says comes out.
+
+    Args:
+        said: The outcome to be shown.
+        experience: What memory holds. Where the case needs some and none is given, one that will do is looked for.
+
+    Returns:
+        False when no experience that was tried makes the request look like a failure by as much as the case says: then
+        no gate decided it, and whoever shows it says what memory would have to hold.
+
+    Raises:
+        AnalysisDefectError: The record says otherwise.
+    """
+    wanted = outcome_of(said)
+    if case.similarity and experience is None:
+        experience = Likeness(policy, case.request).experience(
+            lambda score: outcome_of(evaluate(policy, replace(case, similarity=score))) == wanted
+        )
+        if experience is None:
+            return False
+    record = redecide(policy, case.request, memory=() if experience is None else (experience,))
+    if outcome_of(record.evaluation) != wanted:
+        raise AnalysisDefectError("a gate decides a request otherwise than the analysis says")
+    return True
