@@ -105,12 +105,15 @@ def test_every_key_has_a_variable_that_is_read(tmp_path: Path) -> None:
         "redaction.profile": "off",
         "redaction.remove": '["/trace"]',
         "limits.request_bytes": "10",
+        "telemetry.log": "logger",
+        "telemetry.otel": "true",
     }
     config = load(tmp_path, environ={variable_for(key): value for key, value in values.items()})
     assert {key: variable_for(key) for key in values} == {key: str(o) for key, o in config.origins.items()}
     assert ("sqlite:////elsewhere.db", 0.5, "abc") == (config.store.url, config.store.busy_timeout_s, config.store.id)
     assert (Path("/p.yml"), Mode.ADVISORY) == (config.policy.path, config.policy.mode)
     assert ("off", 10) == (config.redaction.profile, config.limits.request_bytes)
+    assert ("logger", True) == (config.telemetry.log, config.telemetry.otel)
     assert ("/trace",) == config.redaction.remove
 
 

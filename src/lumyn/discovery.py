@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lumyn.core.decide import Gate
     from lumyn.core.records import DecisionRecord
     from lumyn.model import Mode
+    from lumyn.telemetry.observation import Observer
 
 __all__ = ["close_default_gate", "decide", "default_gate", "open_configured", "open_gate", "policy_path"]
 
@@ -71,7 +72,24 @@ def open_configured(
         synchronous=config.store.synchronous,
         store_id=config.store.id,
         max_request_bytes=config.limits.request_bytes,
+        observers=_observers(config),
     )
+
+
+def _observers(config: Config) -> list[Observer]:
+    """Return what is told of decisions, as configured; loads neither logging nor OpenTelemetry for nothing."""
+    observers: list[Observer] = []
+    if config.telemetry.log != "off":
+        from lumyn.telemetry.logging import log_decision, log_to
+
+        if config.telemetry.log == "stderr":
+            log_to()
+        observers.append(log_decision)
+    if config.telemetry.otel:
+        from lumyn.telemetry.tracing import DecisionSpans
+
+        observers.append(DecisionSpans())
+    return observers
 
 
 def policy_path(config: Config) -> Path:

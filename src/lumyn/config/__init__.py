@@ -28,6 +28,7 @@ __all__ = [
     "RedactionConfig",
     "Source",
     "StoreConfig",
+    "TelemetryConfig",
     "find_config_file",
     "load_config",
     "variable_for",
@@ -92,6 +93,21 @@ class LimitsConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetryConfig:
+    """
+    Section `telemetry`: what is told of decisions besides their records.
+
+    Attributes:
+        log: `off`; `stderr`, a line of JSON for each decision; or `logger`, the standard library's, for an
+            application that sets that up itself.
+        otel: Whether spans and measures go to OpenTelemetry.
+    """
+
+    log: str
+    otel: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """
     A configuration that passed every check.
@@ -108,6 +124,7 @@ class Config:
     policy: PolicyConfig
     redaction: RedactionConfig
     limits: LimitsConfig
+    telemetry: TelemetryConfig
     origins: Mapping[str, Origin]
 
 
@@ -342,5 +359,6 @@ def _config(file: Path | None, folder: Path, values: Mapping[str, object], origi
             remove=needed("redaction.remove", tuple),
         ),
         limits=LimitsConfig(request_bytes=needed("limits.request_bytes", int)),
+        telemetry=TelemetryConfig(log=needed("telemetry.log", str), otel=needed("telemetry.otel", bool)),
         origins=origins,
     )

@@ -19,6 +19,7 @@ from lumyn.model import Mode
 
 SYNCHRONOUS: Final = ("FULL", "NORMAL")
 PROFILES: Final = ("default", "strict", "off")
+LOGS: Final = ("off", "stderr", "logger")
 _SQLITE: Final = "sqlite:///"
 
 
@@ -163,6 +164,15 @@ def _request_bytes(raw: Raw) -> int:
     return int(count)
 
 
+def _switch(raw: Raw) -> bool:
+    value = raw.value
+    if raw.origin.source is Source.ENVIRONMENT and isinstance(value, str):
+        value = {"true": True, "false": False}.get(value, value)
+    if not isinstance(value, bool):
+        raise _RefusedError("must be `true` or `false`")
+    return value
+
+
 CHECKS: Final[Mapping[str, Callable[[Raw], object]]] = {
     "store.url": _store_url,
     "store.synchronous": lambda raw: _one_of(raw, SYNCHRONOUS),
@@ -173,4 +183,6 @@ CHECKS: Final[Mapping[str, Callable[[Raw], object]]] = {
     "redaction.profile": lambda raw: _one_of(raw, PROFILES),
     "redaction.remove": _pointers,
     "limits.request_bytes": _request_bytes,
+    "telemetry.log": lambda raw: _one_of(raw, LOGS),
+    "telemetry.otel": _switch,
 }

@@ -5,10 +5,11 @@ Holds the one place where a storage failure becomes `ABSTAIN`; must not know how
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
+from time import perf_counter_ns
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from lumyn.core.replay import Replay
     from lumyn.engine.trace import Trace
+    from lumyn.telemetry.observation import Observer
 
 __all__ = ["Gate"]
 
@@ -56,6 +58,7 @@ class Gate:
         ids: IdSource,
         redaction: RedactionPolicy,
         limits: Limits,
+        observers: Sequence[Observer] = (),
     ) -> None:
         redaction.check(policy)
         self._compiled: CompiledPolicy = compile_policy(policy)
@@ -65,6 +68,7 @@ class Gate:
         self._ids = ids
         self._redaction = redaction
         self._limits = limits
+        self._observers = tuple(observers)
         self._memory = MemoryCache()
         self._writer = record_writer(policy, mode=mode, redaction=redaction)
 
@@ -83,6 +87,7 @@ class Gate:
         synchronous: str = "FULL",
         store_id: str | None = None,
         max_request_bytes: int = 1_048_576,
+        observers: Sequence[Observer] = (),
     ) -> Self:
         """
         Return a gate, its policy loaded and checked.
@@ -103,6 +108,8 @@ class Gate:
             synchronous: `FULL` (records survive power failure) or `NORMAL` (they survive a crash of the process).
             store_id: The identity the store must have; any when None.
             max_request_bytes: Largest request accepted.
+            observers: Told of every record before `decide` returns it, such as
+                `lumyn.telemetry.logging.log_decision`.
 
         Raises:
             InvalidPolicyError: The policy cannot be used; carries every problem.
@@ -132,6 +139,7 @@ class Gate:
             ids=ids or UlidSource(),
             redaction=redaction,
             limits=Limits(max_bytes=max_request_bytes),
+            observers=observers,
         )
 
     @property
@@ -174,6 +182,7 @@ class Gate:
             ids=self._ids,
             redaction=self._redaction,
             limits=self._limits,
+            observers=self._observers,
         )
 
     def decide(self, request: Mapping[str, object] | str | bytes) -> DecisionRecord:
@@ -191,6 +200,20 @@ class Gate:
             InvalidRequestError: The request breaks its contract; nothing was stored.
             IdempotencyConflictError: Its `request_id` was used for a different request; nothing was stored.
         """
+        if not self._observers:
+            return self._decided(request)[0]
+        # Only who is watched pays for loading it, and whoever watches has loaded it.
+        from lumyn.telemetry.observation import Observation
+
+        began_ns = perf_counter_ns()
+        record, repeated = self._decided(request)
+        observation = Observation(record=record, elapsed_ns=perf_counter_ns() - began_ns, repeated=repeated)
+        for observer in self._observers:
+            observer(observation)
+        return record
+
+    def _decided(self, request: Mapping[str, object] | str | bytes) -> tuple[DecisionRecord, bool]:
+        """Return the record, and whether it is that of an earlier request with the same `request_id`."""
         parsed = self.parse(request)
         asked = parsed.request
         now_ms = self._clock.now_ms()
@@ -206,7 +229,7 @@ class Gate:
                 with self._store.write() as transaction:
                     earlier = _earlier(transaction, parsed)
                     if earlier is not None:
-                        return earlier
+                        return earlier, True
                     memory = self._memory.snapshot(transaction, asked.tenant_id, asked.action_type, most=most)
                     if memory is not None:
                         record = self._writer.decided(draft, judge(draft.plan, asked, memory))
@@ -214,12 +237,12 @@ class Gate:
                             self._append(transaction, draft, record)
                         committing = True
                 if memory is not None:
-                    return record
+                    return record, False
                 self._memory.load(self._store, self.policy, asked.tenant_id, asked.action_type)
             raise StoreUnavailableError("memory cannot be read")
         except StoreUnavailableError as error:
             found = self._found(draft.decision_id) if committing else None
-            return found or self._writer.unavailable(draft, error)
+            return found or self._writer.unavailable(draft, error), False
 
     def label(
         self, decision_id: str, label: Label | str, *, note: str | None = None, actor: str | None = None
