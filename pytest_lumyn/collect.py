@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ from lumyn.vectors.loader import load_suite, parse_suite
 from lumyn.vectors.packing import PackedSuite, PackedVector
 from lumyn.vectors.sources import LIMITS, display_name
 from pytest_lumyn.cache import Cache
+from pytest_lumyn.calling import HookFailedError, call
 from pytest_lumyn.item import VectorItem
 from pytest_lumyn.options import absolute
 from pytest_lumyn.settings import Settings
@@ -150,15 +152,15 @@ class Collection:
         path, base = file.path, self.settings.base
         policy = file.policy = self._policy_for(file)
         new, revising = self.settings.takes_new, self.settings.revises
-        document = file.ihook.pytest_lumyn_load_suite(path=path, config=file.config)
+        document = self._ask(file, "pytest_lumyn_load_suite")
         if document is None and (new or revising):
             return load_suite(path, root=base, policy_override=policy, open_expectations=new, revising=revising)
         if document is None:
             return self.shelf.read(path, policy)
         try:
             data = json.dumps(document).encode()
-        except (TypeError, ValueError) as error:
-            raise LumynError(f"pytest_lumyn_load_suite must return plain data for `{path.name}`: {error}") from None
+        except (TypeError, ValueError, RecursionError) as error:
+            raise LumynError(f"hook pytest_lumyn_load_suite must return plain data for `{path.name}`: {error}") from None
         name = display_name(path, base)
         parsed = load_json(data, file=name, error=InvalidVectorError, limits=LIMITS)
         return parse_suite(parsed, path=path, root=base, policy_override=policy)
@@ -166,11 +168,21 @@ class Collection:
     def _policy_for(self, file: VectorFile) -> Policy | None:
         path = self.settings.policy
         if path is None:
-            answer = file.ihook.pytest_lumyn_policy(path=file.path, config=file.config)
+            answer = self._ask(file, "pytest_lumyn_policy")
             if answer is None:
                 return None
+            if not isinstance(answer, (str, Path)):
+                raise LumynError(f"hook pytest_lumyn_policy must return a path, not {type(answer).__name__}")
             path = self.settings.base / answer
         return self.policy(path)
+
+    def _ask(self, file: VectorFile, name: str) -> Any:  # noqa: ANN401 (whatever an implementation answers)
+        try:
+            return call(getattr(file.ihook, name), path=file.path, config=file.config)
+        except HookFailedError as error:
+            if file.config.getoption("fulltrace", False):
+                raise
+            raise LumynError(error.located(self.settings.base)) from None
 
     def policy(self, path: Path) -> Policy:
         """Return the policy at `path`, read once in a run; raises InvalidPolicyError."""

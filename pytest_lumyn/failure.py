@@ -19,7 +19,16 @@ from lumyn.vectors.format import Vector
 from lumyn.vectors.packing import PackedVector
 from lumyn.vectors.runner import Outcome, VectorResult
 
-__all__ = ["Crash", "Failure", "Writer", "drift_failure", "error_failure", "failure_from_data", "summary"]
+__all__ = [
+    "Crash",
+    "Failure",
+    "Writer",
+    "drift_failure",
+    "error_failure",
+    "failure_from_data",
+    "raised_at",
+    "summary",
+]
 
 TEXT_WIDTH = 100
 """Columns of a failure outside a terminal, such as in a JUnit file."""
@@ -130,9 +139,11 @@ def drift_failure(
     return Failure(crash=Crash(path=span.file, lineno=span.line, message=message), draw=draw, silent=_silent(config))
 
 
-def error_failure(vector: Vector | PackedVector, error: BaseException, config: pytest.Config) -> Failure:
-    """Return what to show of an unexpected error: its message, and the frames of whoever raised it."""
-    message = printable(f"raised {type(error).__name__}: {error}".rstrip(": "))
+def error_failure(
+    vector: Vector | PackedVector, error: BaseException, config: pytest.Config, *, said: str = ""
+) -> Failure:
+    """Return what to show of an unexpected error: `said`, else its message, and the frames of whoever raised it."""
+    message = said or printable(f"raised {type(error).__name__}: {error}".rstrip(": "))
     head: Line = [
         Segment(printable(f"{vector.file}:{vector.span.line}"), Style.PLACE),
         Segment(" "),
@@ -153,6 +164,16 @@ def summary(result: VectorResult) -> str:
         return "; ".join(printable(str(problem)) for problem in result.problems)
     said = headline(result).partition(f" {printable(result.vector.vector_id)} ")[2]
     return " ".join(said.split())
+
+
+def raised_at(error: BaseException, base: Path) -> str:
+    """Return `FILE:LINE` of the code outside of pytest and this plugin that raised, or nothing; FILE is below `base`."""
+    frames = _readable(traceback.TracebackException.from_exception(error)).stack
+    if not frames or _is_machinery(frames[-1].filename):
+        return ""
+    path = Path(frames[-1].filename)
+    name = path.relative_to(base).as_posix() if path.is_relative_to(base) else str(path)
+    return printable(f"{name}:{frames[-1].lineno}")
 
 
 def _silent(config: pytest.Config) -> bool:

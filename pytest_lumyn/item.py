@@ -23,6 +23,7 @@ from lumyn.vectors.format import Expectation, Vector
 from lumyn.vectors.packing import PackedVector
 from lumyn.vectors.runner import NO_HOOKS, Outcome, RunHooks, StepResult, VectorResult, run, settle
 from lumyn.vectors.update import acceptance
+from pytest_lumyn.calling import HookFailedError, call, guarded
 from pytest_lumyn.failure import TEXT_WIDTH, drift_failure, error_failure
 
 if TYPE_CHECKING:
@@ -178,6 +179,8 @@ class VectorItem(pytest.Item):
             return drift_failure(error.result, error.reason, self.config, rerun=rerun, accept=accept)
         if self.config.getoption("fulltrace", False):
             return super().repr_failure(excinfo)
+        if isinstance(error, HookFailedError):
+            return error_failure(self.short, error.cause, self.config, said=str(error))
         return error_failure(self.short, error, self.config)
 
     def explain(self) -> list[str]:
@@ -211,11 +214,11 @@ class VectorItem(pytest.Item):
         )
 
     def _seed(self, gate: Gate) -> None:
-        self.ihook.pytest_lumyn_seed_memory(item=self, gate=gate)
+        call(self.ihook.pytest_lumyn_seed_memory, item=self, gate=gate)
 
     def _edit_request(self, request: JsonObject) -> JsonObject:
         own = copy.deepcopy(request)
-        self.ihook.pytest_lumyn_request(item=self, request=own)
+        call(self.ihook.pytest_lumyn_request, item=self, request=own)
         return own
 
     def _compare(self, expect: Expectation, record: DecisionRecord) -> Iterator[Drift]:
@@ -223,12 +226,15 @@ class VectorItem(pytest.Item):
         vector = self._running
         decisions = vector.decisions
         step = next(vector.steps.index(decision) for decision in decisions if decision.expect is expect)
-        answers: list[Iterable[str] | None] = self.ihook.pytest_lumyn_compare(
-            item=self, expected=expected, record=record
-        )
-        for answer in answers:
-            for message in () if answer is None else [answer] if isinstance(answer, str) else answer:
-                yield Drift(kind=DriftKind.CUSTOM, path="", message=str(message), origin=expect.path, step=step)
+        hook = self.ihook.pytest_lumyn_compare
+
+        def ask() -> list[str]:
+            answers: list[Iterable[str] | None] = hook(item=self, expected=expected, record=record)
+            found = (() if answer is None else [answer] if isinstance(answer, str) else answer for answer in answers)
+            return [str(message) for each in found for message in each]
+
+        for message in guarded(hook.name, ask):
+            yield Drift(kind=DriftKind.CUSTOM, path="", message=message, origin=expect.path, step=step)
 
 
 def quoted(text: str) -> str:

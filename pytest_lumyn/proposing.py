@@ -6,7 +6,7 @@ Must not decide which of them are wanted, and writes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ import pytest
 
 from lumyn.vectors.changes import Proposal
 from lumyn.vectors.format import Vector
-from lumyn.vectors.runner import VectorResult
+from lumyn.vectors.runner import Outcome, VectorResult
 from lumyn.vectors.update import propose, propose_xfail
+from pytest_lumyn.calling import HookFailedError
 from pytest_lumyn.item import VectorItem
 from pytest_lumyn.xdist import is_controller, is_worker
 
@@ -88,11 +89,18 @@ class Proposals:
     def _of_file(self, items: Sequence[VectorItem]) -> list[dict[str, Any]]:
         by_id = {item.vector.vector_id: item for item in items}
 
+        raised: dict[str, str] = {}
+
         def rerun(vector: Vector) -> VectorResult:
-            return by_id[vector.vector_id].run_again(vector)
+            try:
+                return by_id[vector.vector_id].run_again(vector)
+            except HookFailedError as error:
+                raised[vector.vector_id] = error.located(self._base)
+                return VectorResult(vector=vector, outcome=Outcome.INVALID)
 
         results = [item.result for item in items if item.result is not None]
         found = propose(results, root=self._base, accept_looser=self._accept_looser, rerun=rerun)
+        found = [replace(each, refused=raised.get(each.vector_id) or each.refused) for each in found]
         return [
             {
                 "nodeid": item.nodeid,

@@ -5,6 +5,7 @@ Must not know how vectors are found or compared, nor how many failures a termina
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator
 from typing import Any
 
@@ -16,6 +17,7 @@ from lumyn.vectors.drift import DriftKind
 from lumyn.vectors.explain import explain
 from lumyn.vectors.runner import Outcome, VectorResult
 from lumyn.vectors.transition import allowed_verdicts, direction
+from pytest_lumyn.calling import Hook, HookFailedError, call
 from pytest_lumyn.failure import Failure, failure_from_data, summary
 from pytest_lumyn.item import VectorItem, deciding_ids, shown_step
 from pytest_lumyn.settings import Settings
@@ -26,6 +28,8 @@ __all__ = ["ATTRIBUTE", "Reporter", "describe", "said_of"]
 ATTRIBUTE = "lumyn"
 """Name of the attribute of a test report that holds what `describe` returns."""
 
+_COMPLAINT = "complaint"
+"""Key under which stands what a hook raised that was told of a drift; taken out on arrival."""
 _FAILURE = "failure"
 """Key under which a worker sends what to show; taken out on arrival."""
 
@@ -53,6 +57,12 @@ class Reporter:
         self._sent = 0
         self.results: dict[str, dict[str, Any]] = {}
         self.drifted: list[pytest.TestReport] = []
+        self._complaints: Counter[str] = Counter()
+
+    @property
+    def complaints(self) -> list[str]:
+        """What hooks raised that were told of results, which says nothing of any vector."""
+        return [f"{said}{f', {count} times' if count > 1 else ''}" for said, count in self._complaints.items()]
 
     def pytest_report_header(self) -> str:
         roots = ", ".join(dict.fromkeys(root.name for root in self._settings.roots))
@@ -74,7 +84,9 @@ class Reporter:
             data["explanation"] = item.explain() or str(report.longrepr).splitlines()
         vars(report)[ATTRIBUTE] = data
         if report.failed and "drifts" in data:
-            item.ihook.pytest_lumyn_drift(item=item, drift=data)
+            said = self._tell(item.ihook.pytest_lumyn_drift, item=item, drift=data)
+            if said:
+                data[_COMPLAINT] = said
         shown: object = report.longrepr
         if is_worker(self._config) and isinstance(shown, Failure) and self._sent < self._settings.max_diffs:
             # The controller shows the first ones that arrive, so no worker needs to send more than it may show.
@@ -90,6 +102,9 @@ class Reporter:
         if data is None:
             self._spoil(report)
             return
+        said = data.pop(_COMPLAINT, None)
+        if said is not None:
+            self._complaints[said] += 1
         sent = data.pop(_FAILURE, None)
         if sent is not None and isinstance(report.longrepr, str):
             vars(report)["longrepr"] = failure_from_data(sent, report.longrepr)
@@ -114,11 +129,29 @@ class Reporter:
         return "passed", ".", (f"PASSED {got}", {"green": True})
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
         config = self._config
-        if not is_worker(config) and not config.getoption("collectonly"):
-            results = [self.results[node_id] for node_id in sorted(self.results)]
-            config.hook.pytest_lumyn_report(config=config, results=results)
+        if is_worker(config) or config.getoption("collectonly"):
+            return
+        results = [self.results[node_id] for node_id in sorted(self.results)]
+        said = self._tell(config.hook.pytest_lumyn_report, config=config, results=results)
+        if said:
+            self._complaints[said] += 1
+        if self._complaints and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _tell(self, hook: Hook, **arguments: object) -> str:
+        """Call a hook that answers nothing; return what it raised, or nothing."""
+        try:
+            call(hook, **arguments)
+        except HookFailedError as error:
+            return error.located(self._config.rootpath)
+        return ""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for line in self.complaints:
+            terminalreporter.write_line(f"ERROR: lumyn: {line}", red=True)
 
 
 def said_of(report: pytest.TestReport | pytest.CollectReport) -> str:

@@ -158,7 +158,7 @@ class Reports:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self._config.getoption("collectonly"):
-            self._complaints.append("no report was written: nothing ran")
+            self._lines.append("lumyn: no report was written: nothing ran")
             return
         report = self._report(session)
         for target in self._targets:
@@ -188,6 +188,7 @@ class Reports:
         for node_id, said in sorted(self._lost.items()):
             if self._reporter.results.get(node_id, {}).get("outcome") != "failed":
                 yield f"{node_id}: {said}"
+        yield from self._reporter.complaints
         for name in ("lumyn-gates", "lumyn-strength"):
             yield from getattr(self._config.pluginmanager.get_plugin(name), "failures", ())
 

@@ -9,6 +9,7 @@ import pytest
 from plugin.shop import PASSING, POLICY
 
 from lumyn.testing import Repo
+from pytest_lumyn import hookspecs
 
 FILE = "vectors/shop/refund.yml"
 
@@ -65,6 +66,7 @@ def pytest_lumyn_load_suite(path, config):
         ("{'schema_version': 'vector.v0', 'vectrs': []}", "*unknown key `vectrs`*"),
         ("[object()]", "*must return plain data*"),
         ("float('nan')", "*"),
+        ("[[]] * 0 or __import__('functools').reduce(lambda inner, _: [inner], range(10**5), [])", "*plain data*"),
         ("''", "*[VECTORS_NOT_OBJECT]*"),
     ],
 )
@@ -169,7 +171,102 @@ def test_compare_cannot_make_a_drift_pass(repo: Repo, answer: str) -> None:
 def test_compare_that_answers_yes_or_no_is_an_error(repo: Repo, answer: str) -> None:
     """`return record.verdict == expected["verdict"]` is no list of lines; taken for one, False would say nothing."""
     repo.write("conftest.py", f"def pytest_lumyn_compare(item, expected, record):\n    return {answer}\n")
-    repo.run_pytest("--lumyn-vectors").assert_outcomes(failed=PASSING)
+    run = repo.run_pytest("--lumyn-vectors")
+    run.assert_outcomes(failed=PASSING)
+    run.match(f"FAILED {FILE}::small - hook pytest_lumyn_compare raised TypeError: *")
+
+
+RAISING = {  # hook: (one of its arguments, exit code)
+    "pytest_lumyn_load_suite": ("path", 2),
+    "pytest_lumyn_policy": ("path", 2),
+    "pytest_lumyn_seed_memory": ("gate", 1),
+    "pytest_lumyn_request": ("request", 1),
+    "pytest_lumyn_compare": ("record", 1),
+    "pytest_lumyn_drift": ("drift", 1),
+    "pytest_lumyn_report": ("results", 1),
+}
+
+
+def test_every_hook_is_among_those_that_raise_here() -> None:
+    assert set(hookspecs.__all__) == set(RAISING)
+
+
+@pytest.mark.parametrize(
+    ("hook", "workers"),
+    [(hook, ()) for hook in RAISING] + [(hook, ("-p", "xdist", "-n2")) for hook in list(RAISING)[-2:]],
+)
+def test_a_hook_that_raises_fails_the_run_in_one_line_that_names_it(
+    repo: Repo, hook: str, workers: tuple[str, ...]
+) -> None:
+    """Never an internal error, which would take the outcomes of all vectors with it."""
+    argument, code = RAISING[hook]
+    repo.write("conftest.py", f"def {hook}({argument}):\n    raise LookupError('first\\nsecond \\x1b[31m')\n")
+    if hook == "pytest_lumyn_drift":
+        repo.replace("policies/shop.yml", "trust_up_to_usd: 25", "trust_up_to_usd: 200")
+    options = ("--lumyn-report=r.json", *workers)
+    run = repo.run_pytest("--lumyn-vectors", *options, own_process=bool(workers))
+    assert (1 if workers else code) == run.exit_code
+    run.match(f"*hook {hook} raised LookupError: first second *")
+    run.no_match("*INTERNALERROR*", "*/pluggy/*", "*/calling.py*")
+    assert "\x1b" not in run.stdout + run.stderr
+    content = json.loads(repo.read("r.json"))
+    assert not content["summary"]["ok"]
+    assert f"hook {hook} raised LookupError: first second " in repo.read("r.json")
+
+
+@pytest.mark.parametrize("hook", ["pytest_lumyn_drift", "pytest_lumyn_report"])
+def test_a_hook_that_is_told_and_raises_leaves_outcomes_as_they_are(repo: Repo, hook: str) -> None:
+    """One line with the place, and a run that would have passed fails: here an update that is done all the same."""
+    argument, _ = RAISING[hook]
+    repo.replace("policies/shop.yml", "trust_up_to_usd: 25", "trust_up_to_usd: 10")
+    repo.write("conftest.py", f"def {hook}({argument}):\n    raise LookupError('lost')\n")
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-update=failing", "-k", "small")
+    run.assert_outcomes(updated=1, deselected=PASSING - 1)
+    assert 1 == run.exit_code
+    run.match(f"ERROR: lumyn: hook {hook} raised LookupError: lost (conftest.py:2)")
+    assert (FILE,) == run.changed
+
+
+@pytest.mark.parametrize("hook", ["pytest_lumyn_load_suite", "pytest_lumyn_policy"])
+def test_a_hook_that_raises_while_files_are_read_says_where(repo: Repo, hook: str) -> None:
+    repo.write("conftest.py", f"def {hook}(path):\n    raise LookupError('lost')\n")
+    run = repo.run_pytest("--lumyn-vectors")
+    run.match(f"hook {hook} raised LookupError: lost (conftest.py:2)")
+    repo.run_pytest("--lumyn-vectors", "--full-trace").match("*pluggy/*")
+
+
+@pytest.mark.parametrize("said", ["pytest.skip('not here')", "pytest.exit('enough')"])
+def test_what_a_hook_says_to_pytest_itself_is_passed_on(repo: Repo, said: str) -> None:
+    repo.write("conftest.py", f"import pytest\n\n\ndef pytest_lumyn_request(request):\n    {said}\n")
+    run = repo.run_pytest("--lumyn-vectors", "-k", "small")
+    if "exit" in said:
+        assert 2 == run.exit_code
+        run.match("*enough*")
+    else:
+        run.assert_outcomes(skipped=1, deselected=PASSING - 1)
+
+
+@pytest.mark.parametrize("answer", ["3", "['policies/shop.yml']"])
+def test_a_policy_that_is_no_path_is_an_error(repo: Repo, answer: str) -> None:
+    repo.write("conftest.py", f"def pytest_lumyn_policy(path):\n    return {answer}\n")
+    run = repo.run_pytest("--lumyn-vectors")
+    assert 2 == run.exit_code
+    run.match("hook pytest_lumyn_policy must return a path, not *")
+    run.no_match("*Traceback*")
+
+
+def test_a_hook_that_raises_when_a_change_is_tried_refuses_the_update(repo: Repo) -> None:
+    """An update runs the vector again with its changes; a hook that fails then leaves the file as it was."""
+    repo.replace("policies/shop.yml", "trust_up_to_usd: 25", "trust_up_to_usd: 10")
+    repo.write(
+        "conftest.py",
+        "SEEN = []\n\n\ndef pytest_lumyn_request(item, request):\n    SEEN.append(item)\n"
+        "    if len(SEEN) > 1:\n        raise LookupError('only once')\n",
+    )
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-update=failing", "-k", "small")
+    assert (1, ()) == (run.exit_code, run.changed)
+    run.match("*(refused, hook pytest_lumyn_request raised LookupError: only once*")
+    run.no_match("*INTERNALERROR*")
 
 
 def test_drift_is_told_of_each_vector_that_drifted(repo: Repo) -> None:
@@ -260,12 +357,12 @@ def test_an_error_of_a_hook_is_shown_without_the_frames_of_pytest(repo: Repo) ->
     run = repo.run_pytest("--lumyn-vectors", "-k", "small")
     run.assert_outcomes(failed=1, deselected=PASSING - 1)
     run.match(
-        f"{FILE}:12 small raised KeyError: 'EUR'",
+        f"{FILE}:12 small hook pytest_lumyn_request raised KeyError: 'EUR'",
         "Traceback (most recent call last):",
         "*conftest.py*, line 6, in pytest_lumyn_request",
         "*conftest.py*, line 2, in rate",
         "KeyError: 'EUR'",
-        f"FAILED {FILE}::small - raised KeyError: 'EUR'",
+        f"FAILED {FILE}::small - hook pytest_lumyn_request raised KeyError: 'EUR'",
     )
     run.no_match("*/pluggy/*", "*/_pytest/*", "*/item.py*", "*/runner.py*")
     quiet = repo.run_pytest("--lumyn-vectors", "-k", "small", "-q")
