@@ -54,7 +54,7 @@ def activate(config: pytest.Config) -> None:
         parts["reports"] = Reports(config, chosen, reporter, collection.tally, targets)
     if chosen.update is not None:
         updater = Updater(config, chosen, chosen.update, reporter)
-        parts |= {"proposals": updater.proposals, "updater": updater}
+        parts |= {"proposals": updater.proposals, "updater": updater, "late": updater.late}
     if chosen.review:
         require_terminal(config)
         reviewer = Reviewer(config, chosen, reporter)

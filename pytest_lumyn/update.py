@@ -15,6 +15,7 @@ from lumyn.vectors.drift import DriftKind
 from lumyn.vectors.rewrite import Rewritten, rewrite
 from lumyn.vectors.runner import Outcome, VectorResult
 from lumyn.vectors.update import preview
+from pytest_lumyn.correcting import LateFailures
 from pytest_lumyn.item import VectorItem
 from pytest_lumyn.proposing import Proposals, Proposed, transition_text
 from pytest_lumyn.report import ATTRIBUTE, Reporter
@@ -49,6 +50,7 @@ class Updater:
         self._counts: Counter[str] = Counter()
         self._written: Rewritten | None = None
         self._reason = _UNTOLD
+        self.late = LateFailures(config)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -129,15 +131,9 @@ class Updater:
             data["outcome"] = report.outcome = "failed"
             self._reporter.drifted.append(report)
             move(self._config, report, UPDATED, FAILED)
-            self._remember(report)
+            self.late.tell(session, report)
             if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    def _remember(self, report: pytest.TestReport) -> None:
-        """Have `--lf` know of a failure it was told had passed; it writes down what it knows after this."""
-        last_failed = self._config.pluginmanager.get_plugin("lfplugin")
-        if last_failed is not None:
-            last_failed.pytest_runtest_logreport(report=report)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         written = self._written

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from xml.etree import ElementTree
 
 import pytest
 from plugin.shop import PASSING, VECTORS
@@ -215,7 +216,7 @@ def test_a_golden_record_is_rewritten_too(repo: Repo) -> None:
     repo.run_pytest("--lumyn-vectors", "-k", "small").assert_outcomes(passed=1, deselected=PASSING - 1)
 
 
-def test_last_failed_knows_of_an_update_that_was_refused_in_the_end(repo: Repo) -> None:
+def refused_in_the_end(repo: Repo) -> None:
     """One row of a table drifts, and what it expects is shared with another: that is found when the run is over."""
     repo.replace(
         FILE,
@@ -224,13 +225,68 @@ def test_last_failed_knows_of_an_update_that_was_refused_in_the_end(repo: Repo) 
         "    table: {columns: [id, request.action.amount.value], rows: [[six, 6], [two, 2]]}\n",
     )
     repo.replace("policies/shop.yml", "trust_up_to_usd: 25", "trust_up_to_usd: 5")
+
+
+WAYS = [(), ("-p", "xdist", "-n1")]
+
+
+@pytest.mark.parametrize("workers", WAYS, ids=["alone", "workers"])
+def test_last_failed_knows_of_an_update_that_was_refused_in_the_end(repo: Repo, workers: tuple[str, ...]) -> None:
+    refused_in_the_end(repo)
     before = repo.read(FILE)
-    for workers in ((), ("-p", "xdist", "-n1")):
-        run = update(repo, "failing", "-k", "small", *workers)
-        run.match("*stands for all 2 rows of a table, and 1 came out this way)")
-        assert (1, before) == (run.exit_code, repo.read(FILE))
-        again = repo.run_pytest("--lumyn-vectors", "--lf", "-k", "small")
-        again.assert_outcomes(failed=1)
+    run = update(repo, "failing", "-k", "small", *workers)
+    run.match("*stands for all 2 rows of a table, and 1 came out this way)")
+    run.assert_outcomes(passed=1, failed=1, **({} if workers else {"deselected": PASSING - 1}))
+    assert (1, before) == (run.exit_code, repo.read(FILE))
+    again = repo.run_pytest("--lumyn-vectors", "--lf", "-k", "small")
+    again.assert_outcomes(failed=1)
+
+
+@pytest.mark.parametrize("family", ["xunit1", "xunit2", "legacy"])
+@pytest.mark.parametrize("workers", WAYS, ids=["alone", "workers"])
+def test_junit_says_failed_of_an_update_that_was_refused_in_the_end(
+    repo: Repo, workers: tuple[str, ...], family: str
+) -> None:
+    """Once for each vector, and what was rewritten in the same run passed."""
+    refused_in_the_end(repo)
+    run = update(repo, "failing", *workers, "--junitxml=out/junit.xml", "-o", f"junit_family={family}")
+    run.assert_outcomes(passed=3, updated=2, failed=1)
+    (suite,) = ElementTree.fromstring(repo.read("out/junit.xml"))
+    assert ("6", "1", "0", "0") == tuple(suite.get(name) for name in ("tests", "failures", "errors", "skipped"))
+    cases = {case.get("name"): case for case in suite.findall("testcase")}
+    assert 6 == len(cases) == len(suite.findall("testcase"))
+    assert ["small[six]"] == [name for name, case in cases.items() if case.find("failure") is not None]
+    failed = cases["small[six]"]
+    failure = failed.find("failure")
+    assert failure is not None
+    assert "verdict TRUST -> ESCALATE" in (failure.get("message") or "")
+    properties = {each.get("name"): each.get("value") for each in failed.iter("property")}
+    assert "ESCALATE" == properties["lumyn_verdict"]
+
+
+def test_a_hook_of_another_plugin_sees_an_update_fail_that_was_refused_in_the_end(repo: Repo) -> None:
+    """And pytest counts it among what failed."""
+    refused_in_the_end(repo)
+    repo.write(
+        "conftest.py",
+        "SEEN = []\n\n\ndef pytest_runtest_logreport(report):\n    if report.when == 'call':\n"
+        "        SEEN.append((report.nodeid.partition('::')[2], report.outcome))\n\n\n"
+        "def pytest_terminal_summary(terminalreporter, config):\n    print(SEEN, terminalreporter._session.testsfailed)\n",
+    )
+    run = update(repo, "failing", "-k", "small")
+    run.match("[('small[six]', 'passed'), ('small[two]', 'passed'), ('small[six]', 'failed')] 1")
+
+
+def test_a_junit_file_that_cannot_be_mended_is_said(repo: Repo) -> None:
+    refused_in_the_end(repo)
+    repo.write(
+        "conftest.py",
+        "import pathlib, pytest\n\n\n@pytest.hookimpl(trylast=True)\ndef pytest_sessionfinish():\n"
+        "    pathlib.Path('junit.xml').write_text('<')\n",
+    )
+    run = update(repo, "failing", "-k", "small", "--junitxml=junit.xml")
+    run.match("ERROR: lumyn: junit.xml may call vectors passed that failed: *")
+    assert 1 == run.exit_code
 
 
 def test_a_golden_record_that_gets_looser_is_refused(repo: Repo) -> None:
