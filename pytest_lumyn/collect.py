@@ -160,7 +160,9 @@ class Collection:
         try:
             data = json.dumps(document).encode()
         except (TypeError, ValueError, RecursionError) as error:
-            raise LumynError(f"hook pytest_lumyn_load_suite must return plain data for `{path.name}`: {error}") from None
+            raise LumynError(
+                f"hook pytest_lumyn_load_suite must return plain data for `{path.name}`: {error}"
+            ) from None
         name = display_name(path, base)
         parsed = load_json(data, file=name, error=InvalidVectorError, limits=LIMITS)
         return parse_suite(parsed, path=path, root=base, policy_override=policy)

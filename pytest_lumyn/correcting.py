@@ -9,7 +9,7 @@ import copy
 import os
 from pathlib import Path
 from typing import Final
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -53,14 +53,14 @@ class LateFailures:
         name = self._config.getoption("xmlpath", None)
         if not self._count or not name or is_worker(self._config):
             return
-        path = Path(os.path.expanduser(os.path.expandvars(self._config.invocation_params.dir / name)))
+        path = self._config.invocation_params.dir / Path(os.path.expandvars(name)).expanduser()
         try:
-            root = ElementTree.parse(path).getroot()  # noqa: S314 (pytest has just written it)
+            root = ET.parse(path).getroot()  # noqa: S314 (pytest has just written it)
             for suite in root.iter("testsuite"):
                 _drop_earlier(suite, self._count)
-            text = ElementTree.tostring(root, encoding="unicode")
+            text = ET.tostring(root, encoding="unicode")
             replace_file(path.resolve(), b'<?xml version="1.0" encoding="utf-8"?>' + text.encode())
-        except (OSError, ElementTree.ParseError) as error:
+        except (OSError, ET.ParseError) as error:
             self._complaint = f"{path.name} may call vectors passed that failed: {error}"
 
     @pytest.hookimpl(trylast=True)
@@ -69,7 +69,7 @@ class LateFailures:
             terminalreporter.write_line(f"ERROR: lumyn: {printable(self._complaint)}", red=True)
 
 
-def _drop_earlier(suite: ElementTree.Element, count: int) -> None:
+def _drop_earlier(suite: ET.Element, count: int) -> None:
     """Drop the entries that the last ones replace: some readers count both, and others believe the first."""
     cases = suite.findall("testcase")
     earlier = [case for case in cases[:-count] if not any(case.find(name) is not None for name in _NOT_PASSED)]
@@ -81,5 +81,5 @@ def _drop_earlier(suite: ElementTree.Element, count: int) -> None:
             suite.set("tests", str(int(suite.get("tests", "1")) - 1))
 
 
-def _identity(case: ElementTree.Element) -> dict[str, str]:
+def _identity(case: ET.Element) -> dict[str, str]:
     return {name: value for name, value in case.attrib.items() if name != "time"}

@@ -167,7 +167,7 @@ def summary(result: VectorResult) -> str:
 
 
 def raised_at(error: BaseException, base: Path) -> str:
-    """Return `FILE:LINE` of the code outside of pytest and this plugin that raised, or nothing; FILE is below `base`."""
+    """Return `FILE:LINE`, relative to `base`, of the code that raised; nothing if that was pytest or this plugin."""
     frames = _readable(traceback.TracebackException.from_exception(error)).stack
     if not frames or _is_machinery(frames[-1].filename):
         return ""

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from plugin.shop import PASSING, VECTORS
@@ -242,8 +242,9 @@ def test_last_failed_knows_of_an_update_that_was_refused_in_the_end(repo: Repo, 
     again.assert_outcomes(failed=1)
 
 
-@pytest.mark.parametrize("family", ["xunit1", "xunit2", "legacy"])
-@pytest.mark.parametrize("workers", WAYS, ids=["alone", "workers"])
+@pytest.mark.parametrize(
+    ("workers", "family"), [((), "xunit1"), ((), "xunit2"), ((), "legacy"), (("-p", "xdist", "-n1"), "xunit2")]
+)
 def test_junit_says_failed_of_an_update_that_was_refused_in_the_end(
     repo: Repo, workers: tuple[str, ...], family: str
 ) -> None:
@@ -251,7 +252,7 @@ def test_junit_says_failed_of_an_update_that_was_refused_in_the_end(
     refused_in_the_end(repo)
     run = update(repo, "failing", *workers, "--junitxml=out/junit.xml", "-o", f"junit_family={family}")
     run.assert_outcomes(passed=3, updated=2, failed=1)
-    (suite,) = ElementTree.fromstring(repo.read("out/junit.xml"))
+    (suite,) = ET.fromstring(repo.read("out/junit.xml"))
     assert ("6", "1", "0", "0") == tuple(suite.get(name) for name in ("tests", "failures", "errors", "skipped"))
     cases = {case.get("name"): case for case in suite.findall("testcase")}
     assert 6 == len(cases) == len(suite.findall("testcase"))
@@ -271,7 +272,7 @@ def test_a_hook_of_another_plugin_sees_an_update_fail_that_was_refused_in_the_en
         "conftest.py",
         "SEEN = []\n\n\ndef pytest_runtest_logreport(report):\n    if report.when == 'call':\n"
         "        SEEN.append((report.nodeid.partition('::')[2], report.outcome))\n\n\n"
-        "def pytest_terminal_summary(terminalreporter, config):\n    print(SEEN, terminalreporter._session.testsfailed)\n",
+        "def pytest_terminal_summary(terminalreporter):\n    print(SEEN, terminalreporter._session.testsfailed)\n",
     )
     run = update(repo, "failing", "-k", "small")
     run.match("[('small[six]', 'passed'), ('small[two]', 'passed'), ('small[six]', 'failed')] 1")
@@ -299,6 +300,102 @@ def test_a_golden_record_that_gets_looser_is_refused(repo: Repo) -> None:
     repo.write("vectors/_small.json", golden)
     run = update(repo, "failing", "-k", "small")
     run.match("*(refused, looser: TRUST is more permissive than ESCALATE)")
+    assert (1, golden) == (run.exit_code, repo.read("vectors/_small.json"))
+
+
+def share_golden(repo: Repo, *, other: str = FILE, extra: str = "") -> None:
+    """Have two vectors of one request rest on one golden record; the second is `like_small`."""
+    repo.write("make.py", MAKE_GOLDEN)
+    subprocess.run([sys.executable, "make.py"], cwd=repo.path, check=True)
+    small = "    request: {$use: refund}\n    expect: {record: {$exact: vectors/_small.json}}\n"
+    repo.replace(FILE, TRUSTED, small)
+    if other == FILE:
+        repo.replace(FILE, "  - name: limit\n", f"  - name: like_small\n{extra}{small}  - name: limit\n")
+    else:
+        head, _, _ = repo.read(FILE).partition("vectors:\n")
+        fixtures = head[: head.index("  memory:")]
+        repo.write(other, f"{fixtures}vectors:\n  - name: like_small\n{extra}{small}")
+    repo.run_pytest("--lumyn-vectors", "--runxfail").assert_outcomes(
+        **({"passed": PASSING, "skipped": 1} if "skip" in extra else {"passed": PASSING + 1})
+    )
+
+
+SHARED = {
+    "deselected": (FILE, "", ("-k", "small and not like")),
+    "in a file not visited": ("vectors/other.yaml", "", (f"{FILE}::small",)),
+    "skipped": (FILE, "    skip: later\n", ()),
+    "a scenario of a team": ("team/late.lumyn.yml", "", (FILE, "-k", "small")),
+    "a file deselected": ("vectors/other.yaml", "", ("--deselect", "vectors/other.yaml")),
+}
+
+
+@pytest.mark.parametrize("case", SHARED)
+def test_a_golden_record_of_several_vectors_is_not_rewritten_for_one(repo: Repo, case: str) -> None:
+    """Whoever did not come out the same would expect something else without a word, and a looser verdict too."""
+    other, extra, selection = SHARED[case]
+    share_golden(repo, other=other, extra=extra)
+    tighter(repo)
+    golden = repo.read("vectors/_small.json")
+    run = update(repo, "failing", *selection)
+    assert (1, golden) == (run.exit_code, repo.read("vectors/_small.json"))
+    name = (
+        other
+        if "::" in "".join(selection) or "team" in other or case == "a file deselected"
+        else f"{other}::like_small"
+    )
+    run.match(f"*(refused, `vectors/_small.json` is shared with {name}, which did not come out the same)")
+    # A record looks the same with the verdict made stricter by hand: then what comes out is looser.
+    repo.replace("policies/shop.yml", "trust_up_to_usd: 1", "trust_up_to_usd: 25")
+    strict = golden.replace('"verdict": "TRUST"', '"verdict": "ESCALATE"')
+    repo.write("vectors/_small.json", strict)
+    run = update(repo, "failing", "--lumyn-accept-looser", *selection)
+    assert (1, strict) == (run.exit_code, repo.read("vectors/_small.json"))
+    run.match("*is shared with *")
+
+
+@pytest.mark.parametrize("workers", WAYS, ids=["alone", "workers"])
+@pytest.mark.parametrize("other", [FILE, "vectors/other.yaml"])
+def test_a_golden_record_is_rewritten_for_all_who_come_out_the_same(
+    repo: Repo, other: str, workers: tuple[str, ...]
+) -> None:
+    share_golden(repo, other=other)
+    tighter(repo)
+    workers = (*workers[:2], "-n2") if workers else ()
+    run = update(repo, "failing", "-k", "small", *workers)
+    assert (0, ("vectors/_small.json",)) == (run.exit_code, run.changed)
+    assert 2 == run.outcomes["updated"]
+    repo.run_pytest("--lumyn-vectors", "-k", "small").assert_outcomes(passed=2, deselected=PASSING - 1)
+
+
+def test_a_file_that_only_speaks_of_a_golden_record_does_not_keep_it(repo: Repo) -> None:
+    """A note, a vector of another record, and a copy in a folder that pytest leaves alone."""
+    share_golden(repo, other="vectors/other.yaml")
+    repo.replace("vectors/other.yaml", "{$exact: vectors/_small.json}", "{verdict: TRUST}")
+    repo.write("notes.yml", "note: vectors/_small.json is the $exact one\n")
+    repo.write("vectors/_other.json", repo.read("vectors/_small.json"))
+    repo.write("vectors/third.lumyn.yml.txt", "{$exact: vectors/_small.json}\n")
+    repo.write(".tox/copy/vectors/other.yaml", "a: {$exact: vectors/_small.json}\n")
+    tighter(repo)
+    run = update(repo, "failing", FILE, "-k", "small")
+    assert (0, ("vectors/_small.json",)) == (run.exit_code, run.changed)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("team/_defaults.yaml", "schema_version: vector.v0\nexpect: {record: {$exact: ./vectors/_small.json}}\n"),
+        ("vectors/broken.yaml", "a: {$exact: vectors/_small.json\n"),
+        ("a.json", '{"steps": [{"expect": {"record": {"$exact": "vectors/../vectors/_small.json"}}}]}'),
+    ],
+)
+def test_who_may_rest_on_a_golden_record_keeps_it(repo: Repo, name: str, text: str) -> None:
+    share_golden(repo, other="vectors/other.yaml")
+    repo.write("vectors/other.yaml", "schema_version: vector.v0\n")
+    repo.write(name, text)
+    tighter(repo)
+    golden = repo.read("vectors/_small.json")
+    run = update(repo, "failing", f"{FILE}::small")
+    run.match(f"*is shared with {name}, *")
     assert (1, golden) == (run.exit_code, repo.read("vectors/_small.json"))
 
 

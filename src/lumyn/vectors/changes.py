@@ -49,6 +49,7 @@ class Proposal:
         vector_id: Within its file.
         changes: Empty when it is refused.
         digests: File -> digest of the text each change was proposed for.
+        rests: Golden record that would change -> ids of all vectors of this file that are compared with it.
         transitions: Verdict or error expected -> come out, for each decision rewritten.
         looser: Why it permits more or demands less than before; empty when it does not.
         refused: Why it cannot be done without a person; empty when it can.
@@ -58,6 +59,7 @@ class Proposal:
     vector_id: str
     changes: tuple[Change, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
+    rests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     transitions: tuple[tuple[str, str], ...] = ()
     looser: str = ""
     refused: str = ""
@@ -69,6 +71,7 @@ class Proposal:
             "vector_id": self.vector_id,
             "changes": [[each.file, each.pointer, each.value, each.delete] for each in self.changes],
             "digests": dict(self.digests),
+            "rests": {golden: list(ids) for golden, ids in self.rests.items()},
             "transitions": [list(each) for each in self.transitions],
             "looser": self.looser,
             "refused": self.refused,
@@ -86,6 +89,7 @@ class Proposal:
             vector_id=data["vector_id"],
             changes=tuple(changes),
             digests=dict(data["digests"]),
+            rests={golden: tuple(ids) for golden, ids in data["rests"].items()},
             transitions=tuple((before, after) for before, after in data["transitions"]),
             looser=data["looser"],
             refused=data["refused"],

@@ -16,7 +16,7 @@ from lumyn.errors import InvalidVectorError, Problem
 from lumyn.policy.checks import quoted
 from lumyn.vectors.findings import did_you_mean
 
-__all__ = ["DEFAULT_PATTERNS", "SUFFIXES", "discover", "is_support", "is_vector_name", "misnamed"]
+__all__ = ["DEFAULT_PATTERNS", "SKIPPED_FOLDERS", "SUFFIXES", "discover", "is_support", "is_vector_name", "misnamed"]
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 DEFAULT_PATTERNS: Final = ("vectors", "**/*.lumyn.yaml", "**/*.lumyn.yml", "**/*.lumyn.json")
@@ -25,7 +25,7 @@ DEFAULT_PATTERNS: Final = ("vectors", "**/*.lumyn.yaml", "**/*.lumyn.yml", "**/*
 _SUPPORT_PREFIX: Final = "_"
 _DEFAULTS: Final = "_defaults"
 _CLOSE: Final = 0.8
-_SKIPPED_FOLDERS: Final = frozenset({"node_modules", "__pycache__"})
+SKIPPED_FOLDERS: Final = frozenset({"node_modules", "__pycache__"})
 _MAGIC: Final = re.compile(r"[*?\[]")
 
 
@@ -200,7 +200,7 @@ def _walk(base: Path, folder: Path, *, strict: bool, above: frozenset[Path] = fr
 
 def _skipped(folder: Path) -> bool:
     name = folder.name
-    return name.startswith(".") or name in _SKIPPED_FOLDERS or (folder / "pyvenv.cfg").exists()
+    return name.startswith(".") or name in SKIPPED_FOLDERS or (folder / "pyvenv.cfg").exists()
 
 
 def _translate(pattern: str) -> re.Pattern[str]:

@@ -21,6 +21,7 @@ from lumyn.documents.writing import same
 from lumyn.errors import InvalidVectorError
 from lumyn.model import JsonValue
 from lumyn.vectors.changes import Change, ChangeRefusedError, Proposal, changed, text_digest
+from lumyn.vectors.sharing import files_resting_on
 from lumyn.vectors.sources import LIMITS
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ def rewrite(proposals: Sequence[Proposal], *, root: Path) -> Rewritten:
     """
     Apply proposals to the files below `root`.
 
-    A place that several vectors share is changed only when each of them proposes the same for it. A file that changed
+    A place that several vectors share, in their file or in a golden record, is changed only when each of them proposes
+    the same for it, whether it ran or not. A file that changed
     since the proposals were made, that a symbolic link leads to, or that could not be changed in place is left alone.
     """
     refused: dict[int, str] = {number: each.refused for number, each in enumerate(proposals) if each.refused}
@@ -111,7 +113,7 @@ def _drafts(proposals: Sequence[tuple[int, Proposal]], root: Path) -> tuple[dict
             continue
         digest = text_digest(document.text)
         late = {number: _MEANWHILE for number, each in members if each.digests.get(file) != digest}
-        found = late or _disagreeing(document, file, members)
+        found = late or _disagreeing(document, file, members) or _unasked(file, members, root)
         if found:
             refused |= found
             continue
@@ -145,6 +147,22 @@ def _disagreeing(document: Document, file: str, members: Sequence[tuple[int, Pro
             continue
         refused |= dict.fromkeys(asked, why)
     return refused
+
+
+def _unasked(file: str, members: Sequence[tuple[int, Proposal]], root: Path) -> dict[int, str]:
+    """Return the proposals that change a golden record which somebody rests on who does not propose the same."""
+    asked = {(each.file, each.vector_id) for _, each in members}
+    golden = [(number, each) for number, each in members if each.file != file]
+    resting = {(each.file, vector_id) for _, each in golden for vector_id in each.rests.get(file, ())}
+    others = [f"{vector_file}::{vector_id}" for vector_file, vector_id in sorted(resting - asked)]
+    if golden and not others:
+        others = list(files_resting_on(file, root, besides={file, *(each.file for _, each in golden)}))
+    if not others:
+        return {}
+    more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+    return dict.fromkeys(
+        (number for number, _ in golden), f"`{file}` is shared with {others[0]}{more}, which did not come out the same"
+    )
 
 
 def _rows(value: JsonValue, pointer: str) -> int | None:

@@ -19,11 +19,11 @@ from lumyn.model import JsonObject, JsonValue
 from lumyn.vectors.changes import Change, ChangeRefusedError, Proposal, changed, text_digest
 from lumyn.vectors.drift import DriftKind
 from lumyn.vectors.expect import equal
-from lumyn.vectors.expectations import EXACT
 from lumyn.vectors.format import DecideStep, Step, Suite, Vector, VectorPath
 from lumyn.vectors.loader import parse_suite
 from lumyn.vectors.revising import Revision, RevisionRefusedError, revise
 from lumyn.vectors.runner import Outcome, StepResult, VectorResult, run
+from lumyn.vectors.sharing import golden_of, vectors_resting_on
 from lumyn.vectors.sources import LIMITS
 
 __all__ = ["Rerun", "acceptance", "preview", "propose", "propose_xfail"]
@@ -112,6 +112,7 @@ class _Proposing:
         self._rerun = rerun
         self._first = results[0].vector
         self._document = self._first.origins.layers[0].document
+        self._rests: dict[str, tuple[str, ...]] = {}
         self._digests: dict[str, str] = {self._first.file: text_digest(self._document.text)}
 
     def proposals(self) -> list[Proposal]:
@@ -147,6 +148,7 @@ class _Proposing:
             vector_id=vector.vector_id,
             changes=changes,
             digests={file: self._digests[file] for file in dict.fromkeys(each.file for each in changes)},
+            rests={golden: self._rests[golden] for golden in attempt.goldens if not attempt.refused},
             transitions=tuple(attempt.transitions),
             looser="; ".join(attempt.looser),
             refused=attempt.refused,
@@ -267,10 +269,13 @@ class _Proposing:
             return
         try:
             problems = {each.vector_id: each.problems for each in self._suite(done, strict=True).vectors}
+            goldens = {golden for attempt in done for golden in attempt.goldens}
+            vectors = self._suite(done).vectors if goldens else ()
         except (EditRefusedError, ChangeRefusedError, InvalidVectorError) as error:
             for attempt in done:
                 attempt.refuse(_reason(error))
             return
+        self._rests = {golden: vectors_resting_on(golden, vectors, self._root) for golden in goldens}
         for attempt in done:
             for problem in problems.get(attempt.vector.vector_id, ())[:1]:
                 attempt.refuse(str(problem))
@@ -294,11 +299,8 @@ def _leaves(old: JsonValue, new: JsonValue, path: VectorPath) -> Iterator[tuple[
 
 
 def _with_golden(step: Step, goldens: dict[str, JsonObject]) -> Step:
-    if not isinstance(step, DecideStep):
-        return step
-    record = step.expect.document.get("record")
-    name = record.get(EXACT) if isinstance(record, dict) else None
-    if not isinstance(name, str) or name not in goldens:
+    name = golden_of(step)
+    if not isinstance(step, DecideStep) or name is None or name not in goldens:
         return step
     return replace(step, expect=replace(step.expect, exact=goldens[name]))
 
