@@ -36,6 +36,7 @@ LINES: dict[str, list[str]] = {
     "policy check": ["policies/support.yml"],
     "policy prove": ["policies/support.yml"],
     "policy diff": ["policies/support.yml", "policies/support.yml"],
+    "backtest": ["policies/support.yml"],
     "vectors run": ["vectors"],
     "vectors suggest": ["--max", "1", "--policy", "policies/support.yml"],
     "vectors approve": ["vectors/support.yml"],

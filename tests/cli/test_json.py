@@ -29,6 +29,7 @@ LINES: dict[str, list[str]] = {
     "policy_show": ["policy", "show"],
     "policy_check": ["policy", "check"],
     "policy_diff": ["policy", "diff", "policies/support.yml", "policies/support.yml"],
+    "backtest": ["backtest", "policies/support.yml"],
     "vectors_run": ["vectors", "run"],
     "vectors_suggest": ["vectors", "suggest", "--max", "1"],
     "vectors_add": ["vectors", "add", "@last"],

@@ -35,6 +35,7 @@ __all__ = [
     "ReplayStatus",
     "memory_seen",
     "policy_kept",
+    "RECORD_SCHEMA",
     "replay_decision",
     "replay_record",
     "reread",
@@ -261,15 +262,19 @@ def _record(
     )
 
 
-def reread(stored: DecisionRecord, plan: ActionPlan) -> Known:
+def reread(stored: DecisionRecord, plan: ActionPlan, *, deciding: Policy | None = None) -> Known:
     """
     Return the request of a record as the plan's policy can read it again, completed from the facts of the record.
+
+    Args:
+        deciding: The policy that decided, where it is at hand.
 
     Raises:
         StoreIntegrityError: The record holds no request that can be read.
     """
     document = stored.to_dict()
-    return _reread(stored, document, parsed_from_stored(document, digest=stored.request_digest), plan, deciding=None)
+    parsed = parsed_from_stored(document, digest=stored.request_digest)
+    return _reread(stored, document, parsed, plan, deciding=deciding)
 
 
 def _reread(

@@ -18,6 +18,7 @@ COMMANDS: Final = (
     "verify",
     "checkpoint",
     "policy",
+    "backtest",
     "vectors",
     "doctor",
 )
