@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from lumyn.analysis.prove import Proof, Status, prove
+from lumyn.analysis.shown import confirmed_proof
 from lumyn.policy.invariants import Invariant
 from lumyn.policy.spec import Policy
 from lumyn.report.strength import broken_lines
@@ -49,17 +50,19 @@ class InvariantItem(pytest.Item):
         parent: pytest.Collector,
         policy: Policy,
         invariant: Invariant,
+        file: str,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(name=name, parent=parent, **kwargs)
         self.policy = policy
         self.invariant = invariant
+        self.file = file
 
     def runtest(self) -> None:
         """Prove it; raises InvariantError unless it holds for every request."""
         proof = prove(self.policy, self.invariant)
         if proof.status is not Status.PROVED:
-            raise InvariantError(proof)
+            raise InvariantError(confirmed_proof(self.policy, proof))
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Return the file, the 0-based line of the invariant, and a name."""
@@ -72,16 +75,24 @@ class InvariantItem(pytest.Item):
             return super().repr_failure(excinfo)
         proof = error.proof
         head = f"{proof.status.value}: {proof.invariant.name} ({self.path.name}:{proof.invariant.span.line})"
-        return "\n".join(printable(line) for line in (head, *broken_lines(proof)))
+        said = broken_lines(proof, policy_file=self.file)
+        return "\n".join(printable(line) for line in (head, *said))
 
 
-def items_of(session: pytest.Session, path: Path, policy: Policy) -> Iterator[InvariantItem]:
-    """Yield an item for each invariant of a policy, in file order; names are unique."""
+def items_of(session: pytest.Session, path: Path, policy: Policy, *, file: str) -> Iterator[InvariantItem]:
+    """
+    Yield an item for each invariant of a policy, in file order; names are unique.
+
+    Args:
+        file: The policy, as vectors name it.
+    """
     parent = PolicyFile.from_parent(session, path=path)
     known: dict[str, int] = {}
     for invariant in policy.promises:
         name = re.sub(r"[^A-Za-z0-9]+", "_", invariant.name).strip("_")[:_LONGEST] or "invariant"
         known[name] = known.get(name, 0) + 1
         name = name if known[name] == 1 else f"{name}_{known[name]}"
-        item: InvariantItem = InvariantItem.from_parent(parent, name=name, policy=policy, invariant=invariant)
+        item: InvariantItem = InvariantItem.from_parent(
+            parent, name=name, policy=policy, invariant=invariant, file=file
+        )
         yield item

@@ -33,4 +33,5 @@ class Promises:
             from pytest_lumyn.invariants import items_of
 
             for policy, file in policies.values():
-                items.extend(items_of(session, self._settings.policy or self._settings.base / file, policy))
+                path = self._settings.policy or self._settings.base / file
+                items.extend(items_of(session, path, policy, file=file))

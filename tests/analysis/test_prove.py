@@ -198,3 +198,37 @@ def test_over_budget_nothing_is_proved() -> None:
     """The answer is unknown."""
     proof = prove(golden.policy(SUPPORT), invariant(InvariantKind.NEVER, verdicts=(Verdict.TRUST,)), limit=0)
     assert proof.status is Status.UNKNOWN
+
+
+VACUOUS: dict[str, dict[str, Any]] = {
+    "no request meets its conditions": {
+        "kind": InvariantKind.NEVER,
+        "verdicts": (Verdict.TRUST,),
+        "conditions": (build_condition("amount_usd_gt", 5), build_condition("amount_usd_lt", 3)),
+    },
+    "no request gets the verdict": {
+        "kind": InvariantKind.REQUIRES,
+        "verdicts": (Verdict.TRUST,),
+        "actions": ("support.change_plan",),
+        "conditions": (build_condition("amount_usd_lt", 3),),
+    },
+    "no rule compares the number": {
+        "kind": InvariantKind.MONOTONE,
+        "facts": ("amount_usd",),
+        "actions": ("support.close_ticket",),
+    },
+    "no rule reads such a key, and none is required": {"kind": InvariantKind.FAIL_CLOSED, "facts": ("weather",)},
+}
+
+
+@pytest.mark.parametrize("reason", VACUOUS)
+def test_what_nothing_could_break_is_vacuous(reason: str) -> None:
+    """A promise about no request is no proof, and says what is wrong with it."""
+    proof = prove(golden.policy(SUPPORT), invariant(**VACUOUS[reason]))
+    assert (Status.VACUOUS, reason) == (proof.status, proof.reason)
+
+
+def test_what_a_rate_does_is_not_claimed() -> None:
+    """More US dollars for one unit makes the amount greater as well: the two are one block, so nothing is proved."""
+    proof = prove(golden.policy(SUPPORT), invariant(InvariantKind.MONOTONE, facts=("evidence.fx_rate_to_usd",)))
+    assert (Status.UNKNOWN, True) == (proof.status, "amount" in proof.reason)

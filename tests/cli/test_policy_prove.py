@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cli.harness import Lumyn, write
+
+from lumyn.analysis.witness import Case, evaluate
+from lumyn.model import Evaluation
+from lumyn.policy.spec import Policy
 
 POLICY = "policies/support.yml"
 HOLDS = "  - never: { verdict: TRUST, when: { action_type: support.change_plan } }\n"
@@ -54,3 +59,45 @@ def test_a_policy_without_invariants(lumyn: Lumyn, workspace: Path) -> None:
     """Nothing was proved, and the exit code says so."""
     result = lumyn("policy", "prove")
     assert (5, True) == (result.code, "has no `invariants`" in result.out)
+
+
+def test_what_is_printed_is_a_file_of_vectors_that_run(lumyn: Lumyn, promise: Path) -> None:
+    """Saved as it is, every vector passes: the counter-example is what a gate decides, memory included."""
+    similar = "  - never: { verdict: ESCALATE, where: { risk.failure_similarity_gte: 0.85 } }\n"
+    add(promise, BROKEN + TWO + similar)
+    shown = lumyn("policy", "prove", "--json").data["invariants"]
+    assert ["violated"] * 3 == [each["status"] for each in shown]
+    assert "memory" in shown[2]["vectors"]
+    printed = lumyn("policy", "prove").out
+    for number, each in enumerate(shown):
+        assert all(line.strip() in printed for line in each["vectors"].splitlines())
+        file = promise.parents[1] / "vectors" / f"broken_{number}.yml"
+        file.write_text(each["vectors"], encoding="utf-8")
+        run = lumyn("vectors", "run", str(file), "--json")
+        assert (0, {"passed": 2 if number == 1 else 1}) == (
+            run.code,
+            {k: v for k, v in run.data["counts"].items() if v},
+        )
+
+
+def test_a_promise_about_nothing_is_no_proof(lumyn: Lumyn, promise: Path) -> None:
+    """Nothing could break it, so it fails, and says why."""
+    add(promise, "  - never: { verdict: TRUST, where: { amount_usd_gt: 5, amount_usd_lt: 3 } }\n")
+    result = lumyn("policy", "prove")
+    assert (1, True) == (result.code, "promises nothing: no request meets its conditions" in result.out)
+    (found,) = lumyn("policy", "prove", "--json").data["invariants"]
+    assert ("vacuous", "no request meets its conditions") == (found["status"], found["reason"])
+
+
+def test_a_request_that_a_gate_decides_otherwise_is_a_defect(
+    lumyn: Lumyn, promise: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loudly: exit 70, and nothing on standard output."""
+
+    def otherwise(policy: Policy, case: Case) -> Evaluation:
+        return replace(evaluate(policy, case), reason_codes=("MADE_UP",))
+
+    monkeypatch.setattr("lumyn.analysis.prove.evaluate", otherwise)
+    add(promise, BROKEN)
+    result = lumyn("policy", "prove")
+    assert (70, "") == (result.code, result.out)

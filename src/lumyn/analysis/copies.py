@@ -46,12 +46,15 @@ def cuts(policy: Policy, fact: str) -> Iterator[Condition]:
                         yield replace(condition, operator=OPERATORS[name], operand=constant, threshold=None)
 
 
-def twins_of(view: View, dimension: str, pair: tuple[int, int], verdicts: tuple[Verdict, Verdict]) -> Twins | None:
+def twins_of(
+    view: View, dimension: str, pair: tuple[int, int], verdicts: tuple[Verdict, Verdict], *, withheld: bool = True
+) -> Twins | None:
     """
     Return two requests that lie in two cells of one dimension, agree in all others, and get two given verdicts.
 
     Args:
         pair: The cells.
+        withheld: Whether the first may be one whose `TRUST` is withheld for want of a fact.
 
     Raises:
         BudgetExceededError: Neither such requests nor a proof that there are none was found.
@@ -59,6 +62,8 @@ def twins_of(view: View, dimension: str, pair: tuple[int, int], verdicts: tuple[
     space = view.space
     place = space.index[dimension]
     for first in view.regions(verdicts[0]):
+        if first.withheld and not withheld:
+            continue
         for second in view.regions(verdicts[1]):
             there = _at(second, place, pair[1])
             here = _at(first, place, pair[0])

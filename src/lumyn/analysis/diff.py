@@ -32,6 +32,8 @@ class Change:
         difference: A request of the kind, decided by the engine under both policies.
         seen_by: Names of vectors that fail by it.
         facts: What the changed rule looks at, for showing.
+        by_gate: Whether a gate decided the request so under both policies; False where no memory that was tried gives
+            its similarity, None before one was asked.
     """
 
     action: str
@@ -39,6 +41,7 @@ class Change:
     difference: Difference
     seen_by: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
+    by_gate: bool | None = None
 
     @property
     def severity(self) -> Severity:
@@ -57,6 +60,7 @@ class Change:
             "request": found.case.request,
             "failure_similarity": float(found.case.similarity),
             "seen_by": [*self.seen_by],
+            "by_gate": self.by_gate,
         }
 
 

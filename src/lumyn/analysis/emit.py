@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from lumyn.analysis.experience import Experience
 from lumyn.analysis.observations import outcome_document
 from lumyn.analysis.suggest import Suggestion
 from lumyn.analysis.witness import Case
@@ -17,7 +18,7 @@ from lumyn.digest import canonical_text, freeze, sha256_text
 from lumyn.model import Evaluation, JsonObject, JsonValue
 from lumyn.vectors.writing import comment, yaml_text
 
-__all__ = ["partial_request", "suggestion_document", "suggestions_text", "vector_document", "vector_text"]
+__all__ = ["partial_request", "suggestion_document", "suggestions_text", "vector_document", "vectors_text"]
 
 _CLOCK: Final = "2026-01-15T12:00:00Z"
 _WORDS: Final = re.compile("[^A-Za-z0-9]+")
@@ -38,20 +39,34 @@ def partial_request(case: Case) -> JsonObject:
     return request
 
 
-def vector_document(name: str, why: str, case: Case, evaluation: Evaluation) -> JsonObject:
-    """Return a vector that expects what the engine says of a case."""
+def vector_document(
+    name: str, why: str, case: Case, evaluation: Evaluation, *, memory: Experience | None = None
+) -> JsonObject:
+    """
+    Return a vector that expects what the engine says of a case.
+
+    Args:
+        memory: What memory has to hold, where it has to hold something.
+    """
     said = outcome_document(evaluation)
     return {
         "name": name,
         "why": why,
         "request": partial_request(case),
+        **({} if memory is None else {"memory": [_seed(memory)]}),
         "expect": {"verdict": said["verdict"], "reason_codes": said["reason_codes"]},
     }
 
 
-def vector_text(name: str, why: str, case: Case, evaluation: Evaluation) -> str:
-    """Return such a vector as the YAML of one item of `vectors`."""
-    return yaml_text({"vectors": [vector_document(name, why, case, evaluation)]})
+def vectors_text(vectors: Sequence[JsonObject], *, policy_file: str) -> str:
+    """Return a whole file of vectors, ready to run."""
+    items: list[JsonValue] = [*vectors]
+    return yaml_text({"schema_version": "vector.v0", "policy": policy_file, "clock": _CLOCK, "vectors": items})
+
+
+def _seed(experience: Experience) -> JsonObject:
+    seed = partial_request(Case(request=experience.request))
+    return {"label": experience.label.value, "request": seed, "summary": "looks like the request"}
 
 
 def suggestion_document(suggestion: Suggestion) -> JsonObject:
@@ -68,18 +83,15 @@ def suggestion_document(suggestion: Suggestion) -> JsonObject:
     }
     experience = suggestion.experience
     if experience is not None:
-        seed = partial_request(Case(request=experience.request))
-        document["memory"] = [{"label": experience.label.value, "request": seed, "summary": "looks like the request"}]
+        document["memory"] = [_seed(experience)]
     document["expect"] = suggestion.expectation()
     return document
 
 
 def suggestions_text(suggestions: Sequence[Suggestion], *, policy_file: str) -> str:
     """Return a file of suggested vectors."""
-    vectors: list[JsonValue] = [suggestion_document(suggestion) for suggestion in suggestions]
-    return comment(_HEAD) + yaml_text(
-        {"schema_version": "vector.v0", "policy": policy_file, "clock": _CLOCK, "vectors": vectors}
-    )
+    vectors = [suggestion_document(suggestion) for suggestion in suggestions]
+    return comment(_HEAD) + vectors_text(vectors, policy_file=policy_file)
 
 
 def _why(suggestion: Suggestion) -> str:

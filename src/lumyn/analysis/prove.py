@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import pairwise
+from typing import Final
 
 from lumyn.analysis.boxes import BUDGET, EVERYWHERE, Box, BudgetExceededError
 from lumyn.analysis.candidates import SpaceTooLargeError
 from lumyn.analysis.cells import Space
-from lumyn.analysis.copies import Twins, ascending, cuts, forfeited, twins_of
+from lumyn.analysis.copies import Twins, cuts, forfeited
+from lumyn.analysis.dimension import RATE
+from lumyn.analysis.experience import Experience
+from lumyn.analysis.growth import loosened, numbers_of
 from lumyn.analysis.regions import View, actions_of
 from lumyn.analysis.witness import AnalysisDefectError, Case, case_at, evaluate
 from lumyn.model import Evaluation, Verdict
@@ -23,13 +26,24 @@ from lumyn.policy.spec import FX_RATE_KEY, Condition, Policy
 
 __all__ = ["Proof", "Status", "open_keys", "prove"]
 
+_STEPS: Final = "too many steps"
+_AMOUNTS: Final = "some amounts at some rates could be neither reached nor ruled out"
+_RATE: Final = "what a rate does cannot be told apart from what the amount does; `monotone: amount_usd` can be proved"
+_IDLE: Final = {
+    InvariantKind.NEVER: "no request meets its conditions",
+    InvariantKind.REQUIRES: "no request gets the verdict",
+    InvariantKind.MONOTONE: "no rule compares the number",
+    InvariantKind.FAIL_CLOSED: "no rule reads such a key, and none is required",
+}
+
 
 class Status(StrEnum):
-    """What became of an invariant."""
+    """What became of an invariant. `VACUOUS`: it is about no request at all, so that it could not be broken."""
 
     PROVED = "proved"
     VIOLATED = "violated"
     UNKNOWN = "unknown"
+    VACUOUS = "vacuous"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +56,11 @@ class Proof:
         evaluation: What the engine says of that request.
         other: For what compares two requests, the one it is compared with: `case` but for one attribute.
         other_evaluation: What the engine says of that one.
+        reason: Why nothing is proved, where nothing is and no case is given; empty otherwise.
+        memory: What a gate's memory has to hold for `case` to be decided so, where it has to hold something.
+        other_memory: The same for `other`.
+        by_gate: Whether a gate decided both so; False where no memory that was tried gives the similarity, None before
+            one was asked.
     """
 
     invariant: Invariant
@@ -50,24 +69,56 @@ class Proof:
     evaluation: Evaluation | None = None
     other: Case | None = None
     other_evaluation: Evaluation | None = None
+    reason: str = ""
+    memory: Experience | None = None
+    other_memory: Experience | None = None
+    by_gate: bool | None = None
 
 
 def prove(policy: Policy, invariant: Invariant, *, limit: int = BUDGET) -> Proof:
     """Return whether an invariant holds for every request a gate would accept, with one that breaks it if not."""
-    unknown = False
+    if invariant.kind is InvariantKind.MONOTONE and RATE in invariant.facts:
+        return Proof(invariant=invariant, status=Status.UNKNOWN, reason=_RATE)
+    unknown, reason, meant = False, "", False
     for action in actions_of(policy):
         if invariant.actions is not None and action not in invariant.actions:
             continue
         try:
             space = Space(action, [policy], extra=_extra(policy, invariant), limit=limit)
-            found = next(_broken(View(space, policy), invariant), None)
-            unknown = unknown or not space.complete
+            view = View(space, policy)
+            found = next(_broken(view, invariant), None)
+            meant = meant or found is not None or _about(view, invariant)
+            if not space.complete:
+                unknown, reason = True, _AMOUNTS
         except (BudgetExceededError, SpaceTooLargeError):
-            unknown = True
+            unknown, reason = True, _STEPS
             continue
         if found is not None:
             return found
-    return Proof(invariant=invariant, status=Status.UNKNOWN if unknown else Status.PROVED)
+    if unknown:
+        return Proof(invariant=invariant, status=Status.UNKNOWN, reason=reason)
+    if not meant:
+        return Proof(invariant=invariant, status=Status.VACUOUS, reason=_IDLE[invariant.kind])
+    return Proof(invariant=invariant, status=Status.PROVED)
+
+
+def _about(view: View, invariant: Invariant) -> bool:
+    """Return whether some request of an action could break an invariant if the policy decided it otherwise."""
+    match invariant.kind:
+        case InvariantKind.NEVER:
+            where = view.box_of(invariant.conditions) if invariant.conditions else EVERYWHERE
+            return where is not None and view.space.search.find(where) is not None
+        case InvariantKind.REQUIRES:
+            regions = [region for verdict in invariant.verdicts for region in view.regions(verdict)]
+            return any(
+                all(region.must) and view.space.search.find((), must=region.must, avoid=region.avoid) is not None
+                for region in regions
+            )
+        case InvariantKind.MONOTONE:
+            return invariant.facts[0] in numbers_of(view.policy, view.space.action)
+        case InvariantKind.FAIL_CLOSED:
+            keys = view.policy.keys_for(view.space.action)
+            return not invariant.facts or any(key in keys for key in invariant.facts)
 
 
 def _extra(policy: Policy, invariant: Invariant) -> list[Condition]:
@@ -86,7 +137,7 @@ def _broken(view: View, invariant: Invariant) -> Iterator[Proof]:
             boxes = [view.lacking(condition) for condition in invariant.conditions]
             yield from _given(view, invariant, [box for box in boxes if box is not None])
         case InvariantKind.MONOTONE:
-            for twins in _loosened(view, invariant.facts[0], falling=invariant.falling):
+            for twins in loosened(view, invariant.facts[0], falling=invariant.falling):
                 yield _two(view, invariant, twins)
         case InvariantKind.FAIL_CLOSED:
             keys = invariant.facts or view.policy.keys_for(view.space.action)
@@ -106,19 +157,6 @@ def _given(view: View, invariant: Invariant, starts: list[Box]) -> Iterator[Proo
                     case = case_at(view.space.action, view.space.point(corner))
                     found = _decided(view.policy, case, verdict)
                     yield Proof(invariant=invariant, status=Status.VIOLATED, case=case, evaluation=found)
-
-
-def _loosened(view: View, fact: str, *, falling: bool) -> Iterator[Twins]:
-    """Yield pairs of requests of which the one with the greater number gets the more permissive verdict."""
-    dimension, rows = ascending(view.space, view.policy, fact)
-    for cells in rows:
-        for pair in pairwise(reversed(cells) if falling else cells):
-            for before in Verdict:
-                for after in Verdict:
-                    if after.strictness < before.strictness:
-                        twins = twins_of(view, dimension, pair, (before, after))
-                        if twins is not None:
-                            yield twins
 
 
 def open_keys(view: View, keys: tuple[str, ...]) -> Iterator[tuple[str, Twins]]:

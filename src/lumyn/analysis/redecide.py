@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Self
 
 from lumyn.analysis.experience import Experience, Likeness
 from lumyn.analysis.witness import AnalysisDefectError, Case, evaluate, outcome_of
@@ -19,7 +19,7 @@ from lumyn.model import Evaluation, JsonObject, Mode
 from lumyn.policy.spec import Policy
 from lumyn.store.scratch import ScratchStore
 
-__all__ = ["confirm", "redecide"]
+__all__ = ["Decider", "confirm", "redecide"]
 
 _START: Final = datetime(2026, 1, 15, 12, tzinfo=UTC)
 _SUMMARY: Final = "looks like the request"
@@ -36,18 +36,30 @@ def redecide(policy: Policy, request: JsonObject, *, memory: Iterable[Experience
         InvalidRequestError: No gate accepts the request, or one of an experience.
         AnalysisDefectError: The record did not reach the store.
     """
-    gate = Gate.open(
-        policy=policy, store=ScratchStore(), mode=Mode.ENFORCE, clock=FixedClock(_START), ids=SeededIds("witness")
-    )
-    with gate:
+    with _gate(policy) as gate:
         for item in memory:
             gate.seed(item.label, item.request, summary=_SUMMARY)
-        record = gate.decide(request)
-        if record.dry_run:
-            return record
-        if not record.persisted:
-            raise AnalysisDefectError("a request that the analysis found could not be decided: the store failed")
-        return gate.record(record.decision_id)
+        return _recorded(gate, request)
+
+
+def _gate(policy: Policy) -> Gate:
+    return Gate.open(
+        policy=policy, store=ScratchStore(), mode=Mode.ENFORCE, clock=FixedClock(_START), ids=SeededIds("witness")
+    )
+
+
+def _recorded(gate: Gate, request: JsonObject) -> DecisionRecord:
+    record = gate.decide(request)
+    if record.dry_run:
+        return record
+    if not record.persisted:
+        raise AnalysisDefectError("a request that the analysis found could not be decided: the store failed")
+    return gate.record(record.decision_id)
+
+
+def _compare(record: DecisionRecord, said: Evaluation) -> None:
+    if outcome_of(record.evaluation) != outcome_of(said):
+        raise AnalysisDefectError("a gate decides a request otherwise than the analysis says")
 
 
 def confirm(policy: Policy, case: Case, said: Evaluation, *, experience: Experience | None = None) -> bool:
@@ -65,14 +77,36 @@ def confirm(policy: Policy, case: Case, said: Evaluation, *, experience: Experie
     Raises:
         AnalysisDefectError: The record says otherwise.
     """
-    wanted = outcome_of(said)
     if case.similarity and experience is None:
+        wanted = outcome_of(said)
         experience = Likeness(policy, case.request).experience(
             lambda score: outcome_of(evaluate(policy, replace(case, similarity=score))) == wanted
         )
         if experience is None:
             return False
-    record = redecide(policy, case.request, memory=() if experience is None else (experience,))
-    if outcome_of(record.evaluation) != wanted:
-        raise AnalysisDefectError("a gate decides a request otherwise than the analysis says")
+    _compare(redecide(policy, case.request, memory=() if experience is None else (experience,)), said)
     return True
+
+
+class Decider:
+    """A gate over one policy that decides many cases, for as long as it is entered; none becomes memory of another."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._gate: Gate | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._gate is not None:
+            self._gate.close()
+
+    def confirm(self, case: Case, said: Evaluation) -> bool:
+        """Do what `confirm` does; raises what it raises."""
+        if case.similarity:
+            return confirm(self._policy, case, said)
+        if self._gate is None:
+            self._gate = _gate(self._policy)
+        _compare(_recorded(self._gate, case.request), said)
+        return True

@@ -56,11 +56,13 @@ class Region:
 
     Attributes:
         default: Whether it is where no rule fires.
+        withheld: Whether it is where `TRUST` is withheld for want of a fact.
     """
 
     must: tuple[tuple[Box, ...], ...] = ()
     avoid: tuple[Box, ...] = ()
     default: bool = False
+    withheld: bool = False
 
 
 class View:
@@ -79,6 +81,7 @@ class View:
         self.policy = policy
         self._reading = space.reading(policy)
         self._counter = space.counter(policy)
+        self._regions: dict[Verdict, tuple[Region, ...]] = {}
         required = policy.required_evidence.get(space.action, ())
         self.missing: Mapping[str, tuple[Box, ...]] = {
             key: _boxes([space.state(self._reading, key, MISSING)]) for key in required
@@ -113,18 +116,28 @@ class View:
         """Return where `TRUST` is given."""
         return Region((self.firing(Verdict.TRUST),), (*self.engine, *self.guards))
 
-    def regions(self, verdict: Verdict) -> Iterator[Region]:
-        """Yield the parts in which a verdict is given; together they are all of it."""
+    def regions(self, verdict: Verdict) -> tuple[Region, ...]:
+        """Return the parts in which a verdict is given; together they are all of it."""
+        found = self._regions.get(verdict)
+        if found is None:
+            found = self._regions[verdict] = tuple(self._parts(verdict))
+        return found
+
+    def _parts(self, verdict: Verdict) -> Iterator[Region]:
         stricter = [other for other in Verdict if other.strictness > verdict.strictness]
         if verdict is Verdict.TRUST:
             yield self.trusting()
         else:
             yield Region((self.firing(verdict),), self.firing(*stricter))
         if verdict is Verdict.QUERY:
-            blind = self.firing(Verdict.ABSTAIN, Verdict.QUERY, Verdict.ESCALATE)
-            yield Region((self.firing(Verdict.TRUST), self.guards), blind)
+            yield self.withholding()
         if verdict is self.policy.default_verdict:
             yield self.default()
+
+    def withholding(self) -> Region:
+        """Return where `TRUST` is withheld because a guard is undetermined."""
+        stricter = self.firing(Verdict.ABSTAIN, Verdict.QUERY, Verdict.ESCALATE)
+        return Region((self.firing(Verdict.TRUST), self.guards), stricter, withheld=True)
 
     def default(self) -> Region:
         """Return where no rule fires."""

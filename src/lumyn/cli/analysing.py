@@ -5,6 +5,7 @@ Must not know what is made of either.
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from lumyn.policy.spec import Policy
     from lumyn.vectors.format import Vector
 
-__all__ = ["GIT", "load_vectors", "observed", "policy_at"]
+__all__ = ["GIT", "load_vectors", "named_from", "observed", "policy_at"]
 
 GIT: Final = "git:"
 _PATIENCE_S: Final = 60
@@ -41,6 +42,12 @@ def policy_at(text: str) -> Policy:
         problem = Problem(code="PATH_NOT_FOUND", message=f"`{text}` is not of the form `git:REV:PATH`")
         raise InvalidPolicyError([problem])
     return parse_policy(_show(revision, path, text), file=f"{revision}:{path}")
+
+
+def named_from(folder: Path, text: str) -> str:
+    """Return a policy as vectors of a workspace name it: its path from the workspace's folder."""
+    path = text.removeprefix(GIT).partition(":")[2] if text.startswith(GIT) else text
+    return Path(os.path.relpath(Path(path).absolute(), folder.absolute())).as_posix()
 
 
 def _show(revision: str, path: str, text: str) -> bytes:

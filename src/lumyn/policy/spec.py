@@ -230,8 +230,19 @@ class Policy:
     def rules_for(self, action_type: str) -> tuple[Rule, ...]:
         """Return the rules that apply to the action, in stage order, then file order."""
         order = {stage: place for place, stage in enumerate(Stage)}
-        applicable = [rule for rule in self.rules if rule.applies_to(action_type)]
+        everywhere, named = self._applicable
+        applicable = [*everywhere, *named.get(action_type, ())]
         return tuple(sorted(applicable, key=lambda rule: (order[rule.stage], rule.index)))
+
+    @cached_property
+    def _applicable(self) -> tuple[list[Rule], dict[str, list[Rule]]]:
+        """The rules for every action, and those for each action that rules name."""
+        everywhere = [rule for rule in self.rules if rule.actions is None]
+        named: dict[str, list[Rule]] = {}
+        for rule in self.rules:
+            for action in dict.fromkeys(rule.actions or ()):
+                named.setdefault(action, []).append(rule)
+        return everywhere, named
 
     def keys_for(self, action_type: str) -> tuple[str, ...]:
         """Return the evidence keys that matter to the action, sorted: required, or read by an applicable rule."""

@@ -50,19 +50,21 @@ def check(
     """
     Check a policy for every request: rules that never fire or decide, absence that is rewarded, unused constants.
 
-    Exits 1 on errors, and with `--strict` on warnings; what could not be told within its budget is an error.
+    Exits 1 on errors, and with `--strict` on warnings; what could not be told within its budget is an error. A
+    comment `# lumyn: accept CODE: reason`, on the line of a finding or above it, accepts it.
 
     JSON (`lumyn.cli.policy_check.v0`): `file`, `policy_hash`, `findings`, each with `code`, `level`, `message`,
-    `line`, `request`.
+    `advice`, `line`, `column`, `request`, `examples`, `accepted`.
     """
     from lumyn.analysis.check import Level
     from lumyn.analysis.check import check as findings_of
+    from lumyn.analysis.shown import confirmed_findings
     from lumyn.cli.analysing import policy_at
     from lumyn.discovery import policy_path
 
     file = str(policy_path(find_config(context.obj))) if path is None else path
     policy = policy_at(file)
-    findings = findings_of(policy)
+    findings = confirmed_findings(policy, findings_of(policy))
     if json:
         data: dict[str, object] = {
             "file": file,
@@ -75,7 +77,8 @@ def check(
     else:
         _print_for_machines(form, findings, file)
     failing = {Level.ERROR, Level.WARNING} if strict else {Level.ERROR}
-    return ExitCode.FAILED if any(finding.level in failing for finding in findings) else ExitCode.OK
+    failed = any(finding.level in failing and finding.accepted is None for finding in findings)
+    return ExitCode.FAILED if failed else ExitCode.OK
 
 
 def _print_for_machines(form: Format, findings: list[Finding], file: str) -> None:
@@ -88,19 +91,33 @@ def _print_for_machines(form: Format, findings: list[Finding], file: str) -> Non
 
 
 def _print(console: Console, file: str, policy: Policy, findings: list[Finding]) -> None:
-    from lumyn.report.strength import case_text
+    from lumyn.report.findings import example_lines
 
     for finding in findings:
         place = file if finding.span is None else str(finding.span)
         level = finding.level.value
         console.line(
-            f"{place}: ", (level, _STYLES[level]), f": {finding.message} ", (f"[{finding.code}]", "dim"), hang=2
+            f"{place}: ",
+            (level, "dim" if finding.accepted is not None else _STYLES[level]),
+            f": {finding.message} ",
+            (f"[{finding.code}]", "dim"),
+            hang=2,
         )
-        if finding.case is not None:
-            console.line((f"for example {case_text(finding.case)}", "dim"), indent=2, hang=4)
-    worst = {finding.level.value for finding in findings} & {"error", "warning"}
-    style = "bold red" if "error" in worst else "bold yellow" if worst else "bold green"
-    counts = [(level, sum(1 for each in findings if each.level.value == level)) for level in _STYLES]
-    told = ", ".join(counted_noun(count, level) for level, count in counts if count) or "nothing odd"
+        if finding.accepted is not None:
+            console.line((f"accepted: {finding.accepted}", "dim"), indent=2, hang=4)
+            continue
+        for line in example_lines(finding):
+            console.line((line, "dim"), indent=2, hang=4)
+        if finding.level.value != "note":
+            console.line((f"what to do: {finding.advice}", "dim"), indent=2, hang=4)
+    _print_counts(console, policy, findings)
+
+
+def _print_counts(console: Console, policy: Policy, findings: list[Finding]) -> None:
+    open_ = [finding.level.value for finding in findings if finding.accepted is None]
+    style = "bold red" if "error" in open_ else "bold yellow" if "warning" in open_ else "bold green"
+    told = ", ".join(counted_noun(open_.count(level), level) for level in _STYLES if level in open_) or "nothing odd"
+    accepted = len(findings) - len(open_)
+    told += f", {accepted} accepted" if accepted else ""
     rules = f"{counted_noun(len(policy.rules), 'rule')}, {counted_noun(len(policy.action_types), 'action')}"
     console.line((told, style), f": {policy.policy_id} {policy.policy_version}, {rules}, every request considered")

@@ -63,13 +63,14 @@ def diff(
     JSON (`lumyn.cli.policy_diff.v0`): `old`, `new`, `empty`, `actions`, `observed`, `unknown`, `changes`.
     """
     from lumyn.analysis.diff import diff as compare
+    from lumyn.analysis.shown import confirmed_diff
     from lumyn.cli.analysing import load_vectors, observed, policy_at
 
     before, after = policy_at(old), policy_at(new)
     folder: Path = find_config(context.obj).folder
     usable, unusable = load_vectors(folder, vectors)
     rows = observed(usable, after, before)
-    found = compare(before, after, rows)
+    found = confirmed_diff(before, after, compare(before, after, rows))
     console = Console()
     if json:
         data: dict[str, object] = {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add"]
 
-_STYLES: Final = {"proved": "bold green", "violated": "bold red", "unknown": "bold yellow"}
+_STYLES: Final = {"proved": "bold green", "violated": "bold red", "unknown": "bold yellow", "vacuous": "bold yellow"}
 
 
 def add(group: typer.Typer) -> None:
@@ -36,52 +36,62 @@ def prove(
     """
     Prove the invariants of a policy for every request, or print one that breaks them, as a vector.
 
-    Exits 1 when one is broken, or could not be told within its budget; 5 when the policy has none.
+    Exits 1 when one is broken, could not be told within its budget, or is about no request at all (vacuous); 5 when
+    the policy has none.
 
     JSON (`lumyn.cli.policy_prove.v0`): `file`, `policy_hash`, `invariants`, each with `name`, `kind`, `status`, `line`,
-    and where broken `verdict`, `request`, `failure_similarity`; two requests that are compared also have `other`.
+    `reason`, and where broken `verdict`, `request`, `failure_similarity`, `by_gate`, `vectors` (a file that shows it);
+    two requests that are compared also have `other`.
     """
     from lumyn.analysis.prove import Status
     from lumyn.analysis.prove import prove as held
-    from lumyn.cli.analysing import policy_at
+    from lumyn.analysis.shown import confirmed_proof
+    from lumyn.cli.analysing import named_from, policy_at
     from lumyn.discovery import policy_path
 
-    file = str(policy_path(find_config(context.obj))) if path is None else path
+    config = find_config(context.obj)
+    file = str(policy_path(config)) if path is None else path
     policy = policy_at(file)
-    proofs = [held(policy, invariant) for invariant in policy.promises]
+    named = named_from(config.folder, file)
+    proofs = [confirmed_proof(policy, held(policy, invariant)) for invariant in policy.promises]
     console = Console()
     if json:
         data: dict[str, object] = {
             "file": file,
             "policy_hash": policy.policy_hash,
-            "invariants": [_document(proof) for proof in proofs],
+            "invariants": [_document(proof, named) for proof in proofs],
         }
         console.json("policy_prove", data)
     else:
-        _print(console, file, policy, proofs)
+        _print(console, file, policy, proofs, named)
     if not proofs:
         return ExitCode.NOTHING_TO_DO
     return ExitCode.OK if all(proof.status is Status.PROVED for proof in proofs) else ExitCode.FAILED
 
 
-def _document(proof: Proof) -> dict[str, object]:
+def _document(proof: Proof, named: str) -> dict[str, object]:
+    from lumyn.report.strength import broken_vectors
+
     invariant = proof.invariant
     data: dict[str, object] = {
         "name": invariant.name,
         "kind": invariant.kind.value,
         "status": proof.status.value,
         "line": invariant.span.line,
+        "reason": proof.reason or None,
     }
     if proof.case is not None and proof.evaluation is not None:
         data["verdict"] = proof.evaluation.verdict.value
         data["request"] = proof.case.request
         data["failure_similarity"] = float(proof.case.similarity)
+        data["by_gate"] = proof.by_gate
+        data["vectors"] = broken_vectors(proof, policy_file=named) or None
     if proof.other is not None and proof.other_evaluation is not None:
         data["other"] = {"verdict": proof.other_evaluation.verdict.value, "request": proof.other.request}
     return data
 
 
-def _print(console: Console, file: str, policy: Policy, proofs: list[Proof]) -> None:
+def _print(console: Console, file: str, policy: Policy, proofs: list[Proof], named: str) -> None:
     from lumyn.report.strength import broken_lines
 
     if not proofs:
@@ -89,7 +99,7 @@ def _print(console: Console, file: str, policy: Policy, proofs: list[Proof]) -> 
         return
     for proof in proofs:
         console.line((f"{proof.status.value:10}", _STYLES[proof.status.value]), proof.invariant.name, hang=10)
-        for line in broken_lines(proof):
+        for line in broken_lines(proof, policy_file=named):
             console.line(line, indent=10, hang=12)
     held = sum(1 for proof in proofs if proof.status.value == "proved")
     console.line(f"{held} of {counted_noun(len(proofs), 'invariant')} proved for every request a gate would accept")
