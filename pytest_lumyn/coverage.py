@@ -22,7 +22,8 @@ from lumyn.analysis.witness import parsed
 from lumyn.errors import InvalidConfigError
 from lumyn.policy.loader import parse_policy
 from lumyn.policy.spec import Policy
-from lumyn.report.strength import SHOWN, coverage_lines, coverage_table, mutation_lines, mutation_table
+from lumyn.report.beside import strength
+from lumyn.report.strength import SHOWN, coverage_lines, mutation_lines
 from lumyn.report.text import printable
 from lumyn.vectors.runner import Outcome, VectorResult
 from pytest_lumyn.item import VectorItem
@@ -263,10 +264,9 @@ class Strength:
             return
         for covered, mutated in self._reports:
             name = mutated.policy.policy_hash
+            reports.strengths[name] = strength(covered, mutated)
             if covered is not None:
-                reports.tables.append(coverage_table(covered))
                 reports.extra.setdefault("coverage", {})[name] = covered.to_dict()
-            reports.tables.append(mutation_table(mutated))
             reports.extra.setdefault("mutation", {})[name] = mutated.to_dict()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

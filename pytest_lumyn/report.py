@@ -23,7 +23,7 @@ from pytest_lumyn.item import VectorItem, deciding_ids, shown_step
 from pytest_lumyn.settings import Settings
 from pytest_lumyn.xdist import is_worker, terminal_width
 
-__all__ = ["ATTRIBUTE", "Reporter", "describe", "said_of"]
+__all__ = ["ATTRIBUTE", "Reporter", "describe", "named_policy", "said_of"]
 
 ATTRIBUTE = "lumyn"
 """Name of the attribute of a test report that holds what `describe` returns."""
@@ -206,15 +206,8 @@ def _decided(result: VectorResult) -> dict[str, Any]:
     step = shown_step(result)
     if step is None:
         return {}
-    policy, record = step.policy, step.record
-    data: dict[str, Any] = {
-        "policy": {
-            "policy_id": policy.policy_id,
-            "policy_version": policy.policy_version,
-            "policy_hash": policy.policy_hash,
-            "file": policy.spans["/policy_id"].file,
-        }
-    }
+    record = step.record
+    data: dict[str, Any] = {"policy": named_policy(step.policy)}
     if record is not None:
         data["verdict"] = record.verdict.value
         data["reason_codes"] = list(record.reason_codes)
@@ -223,6 +216,16 @@ def _decided(result: VectorResult) -> dict[str, Any]:
     if step.error is not None:
         data["error"] = step.error.reason_code
     return data
+
+
+def named_policy(policy: Policy) -> dict[str, str]:
+    """Return which policy it is, as `describe` says it."""
+    return {
+        "policy_id": policy.policy_id,
+        "policy_version": policy.policy_version,
+        "policy_hash": policy.policy_hash,
+        "file": policy.spans["/policy_id"].file,
+    }
 
 
 def _expected(result: VectorResult) -> str:

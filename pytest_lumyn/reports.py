@@ -21,11 +21,11 @@ from lumyn._version import __version__
 from lumyn.errors import LumynError
 from lumyn.policy.loader import load_policy
 from lumyn.policy.spec import Policy
-from lumyn.report.run import Cause, PolicyReport, RunReport, SuiteError, Table, VectorReport, policy_report
+from lumyn.report.run import Cause, PolicyReport, RunReport, Strength, SuiteError, VectorReport, policy_report
 from lumyn.report.text import printable
 from lumyn.vectors.discovery import SUFFIXES
 from pytest_lumyn.options import absolute
-from pytest_lumyn.report import ATTRIBUTE, Reporter, said_of
+from pytest_lumyn.report import ATTRIBUTE, Reporter, named_policy, said_of
 from pytest_lumyn.settings import Settings
 from pytest_lumyn.tally import Tally
 
@@ -108,8 +108,8 @@ class Reports:
     The part of the plugin that writes reports; registered where one was asked for.
 
     Attributes:
-        tables: What other parts want shown, to be added before the run is finished.
-        extra: The same as plain JSON data, by name.
+        strengths: Policy hash -> how strong its vectors are, to be added before the run is finished.
+        extra: The same, and what else there is, as plain JSON data, by name.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Reports:
         self._base = _repository(config.rootpath)
         self._lines: list[str] = []
         self._complaints: list[str] = []
-        self.tables: list[Table] = []
+        self.strengths: dict[str, Strength] = {}
         self.extra: dict[str, dict[str, Any]] = {}
 
     def pytest_sessionstart(self) -> None:
@@ -205,7 +205,7 @@ class Reports:
             policies=tuple(self._policies(results, vectors)),
             complete=complete,
             failures=tuple(self._failures(session)),
-            tables=tuple(self.tables),
+            strengths=dict(self.strengths),
             extra=self.extra,
         )
 
@@ -241,7 +241,8 @@ class Reports:
     def _policies(
         self, results: Sequence[Mapping[str, Any]], vectors: Sequence[VectorReport]
     ) -> Iterator[PolicyReport]:
-        named = {result["policy"]["policy_hash"]: result["policy"] for result in results if "policy" in result}
+        named = {name: named_policy(strength.policy) for name, strength in self.strengths.items()}
+        named |= {result["policy"]["policy_hash"]: result["policy"] for result in results if "policy" in result}
         for policy_hash, policy in sorted(named.items(), key=lambda item: (item[1]["policy_id"], item[0])):
             yield policy_report(
                 vectors,
@@ -253,7 +254,9 @@ class Reports:
             )
 
     def _policy(self, file: str, policy_hash: str) -> Policy | None:
-        """Return the policy as it was decided with; None where the file is another one by now."""
+        """Return the policy as it was decided with; None where nobody kept it and the file is another one by now."""
+        if policy_hash in self.strengths:
+            return self.strengths[policy_hash].policy
         try:
             policy = load_policy(self._settings.base / file)
         except (LumynError, OSError):

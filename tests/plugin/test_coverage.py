@@ -197,7 +197,9 @@ def test_a_baseline_that_cannot_be_used_is_refused(repo: Repo, text: str, line: 
 
 def test_reports_carry_both(repo: Repo) -> None:
     """The JSON report holds every goal and survivor; the others show them as tables."""
-    run = repo.run_pytest("--lumyn-vectors", "--lumyn-coverage", "--lumyn-report=out/r.json", "--lumyn-report=out/r.md")
+    run = repo.run_pytest(
+        "--lumyn-vectors", "--lumyn-coverage", *(f"--lumyn-report=out/r.{name}" for name in ("json", "md", "html"))
+    )
     assert 0 == run.exit_code, run.text
     extra = json.loads(repo.read("out/r.json"))["extra"]
     (coverage,) = extra["coverage"].values()
@@ -206,3 +208,8 @@ def test_reports_carry_both(repo: Repo) -> None:
     assert "new_trust" == mutation["survivors"][0]["severity"]
     assert "Policy coverage" in repo.read("out/r.md")
     assert "thresholds/trust_up_to_usd/up" in repo.read("out/r.md")
+    page = repo.read("out/r.html")
+    assert "open</b> risk &gt;= 0.7 at 0.69" in page
+    assert "such as support.refund, risk 0.69" in page
+    assert "threshold trust_up_to_usd 25 -&gt; 25.01" in page
+    assert re.search(r'<b>met</b> <a href="#vector-\d+">fires</a>', page)

@@ -9,9 +9,11 @@ from html import unescape
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from plugin.shop import POLICY
 
+from lumyn.policy.loader import parse_policy
 from lumyn.report.markdown import code, render, table
-from lumyn.report.run import Cause, RunReport, SuiteError, Table, VectorReport
+from lumyn.report.run import Cause, RunReport, Strength, SuiteError, Table, VectorReport
 from lumyn.report.text import printable
 
 RENDERER = MarkdownIt("commonmark", {"html": True}).enable("table")
@@ -90,7 +92,8 @@ def head(report: RunReport) -> list[str]:
 def test_other_parts_have_their_tables() -> None:
     """Such as coverage; markup in them is text."""
     extra = Table(title="Coverage <b>", note="1 of 2", columns=("goal",), rows=(("<i>",),))
-    html = RENDERER.render(render(RunReport(version="1", vectors=(vector(),), tables=(extra,))))
-    assert "Coverage &lt;b&gt;" in html
+    strength = Strength(policy=parse_policy(POLICY, file="p.yml"), coverage=extra, mutation=extra, reads={})
+    html = RENDERER.render(render(RunReport(version="1", vectors=(vector(),), strengths={"sha256:0": strength})))
+    assert 2 == html.count("Coverage &lt;b&gt;")
     assert "<code>&lt;i&gt;</code>" in html
     assert "<b>" not in html

@@ -53,7 +53,8 @@ class Goal:
 
     Attributes:
         name: Stable, such as `R210/amount_usd_gt/past`.
-        title: For people, such as `R210 amount_usd > 200: no request at 200.01`.
+        title: For people, what is missing, such as `R210 amount_usd > 200: no request at 200.01 that it decides`.
+        aim: For people, what is to be done, its rule or action left out, such as `amount_usd > 200 at 200.01`.
         covered_by: Name of a vector that does it, or None.
         infeasible: No request can: proved.
         unknown: It is not covered, and whether any request can was given up.
@@ -63,6 +64,7 @@ class Goal:
     criterion: Criterion
     name: str
     title: str
+    aim: str
     span: Span | None = None
     covered_by: str | None = None
     infeasible: bool = False
@@ -224,7 +226,7 @@ def _wanted(policy: Policy, matrix: Matrix) -> Iterator[_Wanted]:
 
 def _of_rule(rule: Rule, sheet: Sheet) -> Iterator[_Wanted]:
     fired = sheet.truths[id(rule)][0]
-    goal = Goal(criterion=Criterion.FIRED, name=rule.rule_id, title=rule.rule_id, span=rule.span)
+    goal = Goal(criterion=Criterion.FIRED, name=rule.rule_id, title=rule.rule_id, aim="fires", span=rule.span)
 
     def firing(model: _Model) -> Iterator[tuple[str, Iterable[Box], Iterable[Box]]]:
         for view, boxes in model.applying(rule):
@@ -241,12 +243,13 @@ def _of_rule(rule: Rule, sheet: Sheet) -> Iterator[_Wanted]:
         for view, boxes in model.applying(rule):
             yield view.space.action, boxes.true, view.rivals(rule)
 
-    yield _Wanted(replace(goal, criterion=Criterion.DECIDES), alone, deciding)
+    yield _Wanted(replace(goal, criterion=Criterion.DECIDES, aim="decides"), alone, deciding)
 
 
 def _default(policy: Policy, sheet: Sheet) -> _Wanted:
     title = f"default {policy.default_verdict}"
-    goal = Goal(criterion=Criterion.FIRED, name=DEFAULT, title=title, span=policy.spans.get("/defaults"))
+    span = policy.spans.get("/defaults")
+    goal = Goal(criterion=Criterion.FIRED, name=DEFAULT, title=title, aim="no rule fires", span=span)
 
     def silent(model: _Model) -> Iterator[tuple[str, Iterable[Box], Iterable[Box]]]:
         for action in model.actions:
@@ -276,7 +279,7 @@ def _codes(policy: Policy, matrix: Matrix) -> Iterator[_Wanted]:
                 yield action, ((),), model.view(action).default().avoid
 
         span = emitting[0].span if emitting else policy.spans.get("/defaults/default_reason_code")
-        yield _Wanted(Goal(criterion=Criterion.CODES, name=code, title=code, span=span), rows, emitted)
+        yield _Wanted(Goal(criterion=Criterion.CODES, name=code, title=code, aim=code, span=span), rows, emitted)
 
 
 def _required(policy: Policy, matrix: Matrix) -> Iterator[_Wanted]:
@@ -294,7 +297,8 @@ def _required(policy: Policy, matrix: Matrix) -> Iterator[_Wanted]:
 
             title = f"{action}: {key} never missing alone"
             span = policy.spans.get(f"/required_evidence/{action}")
-            goal = Goal(criterion=Criterion.REQUIRED, name=f"{action}/{key}", title=title, span=span)
+            aim = f"only {key} missing"
+            goal = Goal(criterion=Criterion.REQUIRED, name=f"{action}/{key}", title=title, aim=aim, span=span)
             yield _Wanted(goal, rows, alone)
 
 
@@ -342,6 +346,7 @@ def _boundary(policy: Policy, matrix: Matrix, rule: Rule, condition: Condition) 
             criterion=Criterion.BOUNDARIES,
             name=f"{rule.rule_id}/{name}/{tail}",
             title=f"{rule.rule_id} {shown(condition)}: no request at {text} that it decides",
+            aim=f"{shown(condition)} at {text}",
             span=condition.span,
         )
         yield _Wanted(goal, rows & decisive, decided)
@@ -361,7 +366,8 @@ def _outcomes(matrix: Matrix, rule: Rule, condition: Condition) -> Iterator[_Wan
                     yield view.space.action, (box,), ()
 
         title = f"{rule.rule_id} {shown(condition)}: never {outcome}"
-        goal = Goal(criterion=criterion, name=f"{name}/{outcome}", title=title, span=condition.span)
+        aim = f"{shown(condition)} {outcome}"
+        goal = Goal(criterion=criterion, name=f"{name}/{outcome}", title=title, aim=aim, span=condition.span)
         yield _Wanted(goal, rows & where, coming_out)
 
 
@@ -378,5 +384,6 @@ def _verdicts(policy: Policy, matrix: Matrix) -> Iterator[_Wanted]:
                     starts = view.starts(region)
                     yield action, starts, region.avoid
 
-            goal = Goal(criterion=Criterion.VERDICTS, name=f"{action}/{verdict}", title=f"{action}: never {verdict}")
+            name, title = f"{action}/{verdict}", f"{action}: never {verdict}"
+            goal = Goal(criterion=Criterion.VERDICTS, name=name, title=title, aim=verdict.value)
             yield _Wanted(goal, rows, given)

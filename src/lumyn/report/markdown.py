@@ -78,8 +78,9 @@ def _lines(report: RunReport) -> Iterator[str]:
             yield f"- {code(place)} {code(error.message)}"
     for policy in report.policies:
         yield from _policy(policy)
-    for extra in report.tables:
-        yield from _table(extra)
+    for strength in report.strengths.values():
+        for each in strength.tables:
+            yield from _table(each)
 
 
 def _groups(groups: Sequence[Group]) -> Iterator[str]:

@@ -7,19 +7,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from lumyn.model import JsonObject, Stage, Verdict
 from lumyn.policy.spec import Policy
+from lumyn.report.source import Piece, pieces
 
 __all__ = [
+    "DEFAULT_RULE",
     "OUTCOMES",
     "Cause",
+    "Edit",
     "Group",
+    "Mark",
     "PolicyReport",
     "RuleRow",
     "RunReport",
+    "Strength",
     "SuiteError",
     "Table",
     "VectorReport",
@@ -30,6 +35,7 @@ __all__ = [
 UPDATED: Final = "updated"
 OUTCOMES: Final = ("passed", "failed", "skipped", "xfailed", UPDATED)
 DEFAULT_RULE: Final = "default"
+"""What records name where no rule fired."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -143,7 +149,7 @@ class PolicyReport:
 
     Attributes:
         path: The policy file; empty where none is known.
-        source: Its text; empty where it could not be read as it was decided with.
+        source: Its text in pieces; empty where it could not be read as it was decided with.
         verdicts: Verdict -> vectors, every verdict in order of strictness.
         rules: In the order in which they run, the default last; those that never fired included where the policy
             could be read.
@@ -153,7 +159,7 @@ class PolicyReport:
     policy_version: str
     policy_hash: str
     path: str
-    source: str
+    source: tuple[Piece, ...]
     verdicts: Mapping[str, int]
     rules: tuple[RuleRow, ...]
 
@@ -169,6 +175,75 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """
+    Something vectors should do, beside the lines of the policy that it is about.
+
+    Attributes:
+        aim: What is to be done, such as `amount_usd <= 25 at 25.01`.
+        missing: What is said where nobody does it, away from the lines, such as `R020 never fired`.
+        state: `met`, `open`, `unknown` where it is open and may be impossible, `impossible` where that is proved.
+        vector: Node id of a vector that does it; empty unless it is met.
+        example: A request that would, in words; may be empty.
+        about: As pieces of the source have it; at least one.
+    """
+
+    aim: str
+    missing: str
+    state: str
+    vector: str
+    example: str
+    about: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """
+    A small edit of a policy that no vector notices.
+
+    Attributes:
+        kind: `new TRUST`, `looser`, `tighter`, `reason codes only`, `unknown`; `accepted` with its `reason`.
+        text: What it does, such as `R020 risk >= 0.7 -> > 0.7`.
+        request: A request that tells it, and how it is decided before and after; empty where none is known.
+        about: As a piece of the source has it.
+    """
+
+    kind: str
+    mutant_id: str
+    text: str
+    request: str
+    about: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strength:
+    """
+    How strong the vectors of one policy are.
+
+    Attributes:
+        policy: As the vectors were decided with.
+        coverage: The goals counted; None where only mutation was asked for.
+        mutation: The edits as a table.
+        marks: In the order of the criteria and of the file.
+        edits: Gravest first, accepted ones last.
+        reads: Rule id -> the thresholds it reads.
+    """
+
+    policy: Policy
+    coverage: Table | None
+    mutation: Table
+    marks: tuple[Mark, ...] = ()
+    edits: tuple[Edit, ...] = ()
+    reads: Mapping[str, tuple[str, ...]]
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The same for formats that show tables only."""
+        return (self.mutation,) if self.coverage is None else (self.coverage, self.mutation)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
     """
     A run of vectors.
@@ -179,7 +254,7 @@ class RunReport:
         errors: Files that could not be collected, sorted.
         complete: Whether every vector that was found ran, and the run came to its end.
         failures: What failed the run beside its vectors and files: gates, an interruption, workers that died.
-        tables: What other parts of the run have to show, such as coverage.
+        strengths: Policy hash -> how strong its vectors are, where that was asked for.
         extra: The same as plain JSON data, by name.
     """
 
@@ -189,7 +264,7 @@ class RunReport:
     policies: tuple[PolicyReport, ...] = ()
     complete: bool = True
     failures: tuple[str, ...] = ()
-    tables: tuple[Table, ...] = ()
+    strengths: Mapping[str, Strength] = field(default_factory=dict)
     extra: Mapping[str, JsonObject] | None = None
 
     @property
@@ -276,7 +351,7 @@ def policy_report(
         policy_version=policy_version,
         policy_hash=policy_hash,
         path=path,
-        source="" if policy is None else policy.source,
+        source=() if policy is None else pieces(policy),
         verdicts={verdict.value: verdicts[verdict.value] for verdict in Verdict},
         rules=tuple(_rows(fired, decided, policy)),
     )

@@ -28,8 +28,10 @@ __all__ = [
     "coverage_lines",
     "coverage_table",
     "difference_text",
+    "edit_text",
     "mutation_lines",
     "mutation_table",
+    "survivor_text",
 ]
 
 SHOWN: Final = {
@@ -97,8 +99,8 @@ def _survivors(report: MutationReport) -> Iterator[str]:
     for place, survivors in [*places.items()][:_MOST_SURVIVORS]:
         edits = " | ".join(survivor.mutant.edit for survivor in survivors[:_MOST_EDITS])
         more = f" | {len(survivors) - _MOST_EDITS} more" if len(survivors) > _MOST_EDITS else ""
-        yield f"  {place} -> {edits}{more}"
-        yield f"      {difference_text(survivors[0].difference, _facts(survivors[0].mutant))}"
+        yield f"  {_edited(place, edits)}{more}"
+        yield f"      {survivor_text(survivors[0])}"
         if survivors[0].unnoticed is not None:
             yield f"      {survivors[0].unnoticed} comes out otherwise and does not say so"
     if len(places) > _MOST_SURVIVORS:
@@ -145,6 +147,20 @@ def case_text(case: Case, facts: Sequence[str] = ()) -> str:
     return said
 
 
+def edit_text(mutant: Mutant) -> str:
+    """Return an edit in a line, such as `R030 amount_usd > 200 -> >= 200` or `R020: ABSTAIN -> QUERY`."""
+    return _edited(mutant.place, mutant.edit)
+
+
+def _edited(place: str, edit: str) -> str:
+    return f"{place}: {edit}" if " -> " in edit else f"{place} -> {edit}"
+
+
+def survivor_text(survivor: Survivor) -> str:
+    """Return a request that tells a surviving edit, and how it is decided before and after, in a line."""
+    return difference_text(survivor.difference, _facts(survivor.mutant))
+
+
 def _facts(mutant: Mutant) -> list[str]:
     """Return the facts the edited conditions look at, or few of those that the edited rules look at."""
     facts: dict[str, None] = {}
@@ -183,8 +199,8 @@ def mutation_table(report: MutationReport) -> Table:
         (
             survivor.severity.label,
             survivor.mutant.mutant_id,
-            f"{survivor.mutant.place} -> {survivor.mutant.edit}",
-            difference_text(survivor.difference, _facts(survivor.mutant)),
+            edit_text(survivor.mutant),
+            survivor_text(survivor),
         )
         for survivor in report.survivors
     ]
