@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cli.harness import Lumyn
+
+from lumyn.analysis.witness import Case, evaluate
+from lumyn.model import Evaluation
+from lumyn.policy.spec import Policy
 
 POLICY = "policies/support.yml"
 VECTORS = "vectors/support.yml"
@@ -56,15 +62,21 @@ def test_fail_on_what_no_vector_sees(lumyn: Lumyn, changed: Path) -> None:
     assert {True, False} >= {bool(change["seen_by"]) for change in seen}
 
 
+def git(folder: Path, *arguments: str) -> None:
+    env = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    subprocess.run(["git", *arguments], cwd=folder, env=env, check=True)
+
+
+def commit(folder: Path) -> None:
+    """Make the workspace a repository whose one commit holds the policy."""
+    git(folder, "init", "-q")
+    git(folder, "add", POLICY)
+    git(folder, "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "x")
+
+
 def test_git(lumyn: Lumyn, changed: Path) -> None:
     """A revision is read without touching the working tree, also from a folder below."""
-    env = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-    for arguments in (
-        ["init", "-q"],
-        ["add", POLICY],
-        ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "x"],
-    ):
-        subprocess.run(["git", *arguments], cwd=changed, env=env, check=True)
+    commit(changed)
     assert lumyn("policy", "diff", f"git:HEAD:{POLICY}", POLICY).out.startswith("no change")
     assert 1 == lumyn("policy", "diff", f"git:HEAD:{POLICY}", "new.yml", "--fail-on", "new-trust").code
     missing = lumyn("policy", "diff", "git:HEAD:nope.yml", POLICY)
@@ -88,6 +100,114 @@ def test_json(lumyn: Lumyn, changed: Path) -> None:
     assert ("ESCALATE", "TRUST") == (first["before"]["verdict"], first["after"]["verdict"])
     assert "decision_request.v0" == first["request"]["schema_version"]
     assert (False, []) == (data["empty"], data["unknown"])
+
+
+def edit(workspace: Path, name: str, *edits: tuple[str, str]) -> str:
+    """Write an edited copy of the policy and return its name."""
+    text = (workspace / POLICY).read_text(encoding="utf-8")
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new)
+    (workspace / name).write_text(text, encoding="utf-8")
+    return name
+
+
+def test_a_mode_that_permits_everything_is_new_trust(lumyn: Lumyn, workspace: Path) -> None:
+    """No rule differs, and yet whatever was stopped proceeds."""
+    advisory = edit(workspace, "new.yml", ("mode: enforce", "mode: advisory"))
+    for kind in ("new-trust", "uncovered"):
+        result = lumyn("policy", "diff", POLICY, advisory, "--fail-on", kind)
+        assert 1 == result.code
+        assert "new TRUST         mode  enforce -> advisory" in result.out
+        assert "no change" not in result.out
+    assert [1, 0] == [lumyn("policy", "diff", advisory, POLICY, "--fail-on", kind).code for kind in ("any", "looser")]
+    data = lumyn("policy", "diff", POLICY, advisory, "--json").data
+    expected = {"what": "mode", "before": "enforce", "after": "advisory", "kind": "new_trust"}
+    assert (False, [expected]) == (data["empty"], data["beside"])
+
+
+def test_other_memory_settings_are_unknown(lumyn: Lumyn, workspace: Path) -> None:
+    """What resembles a failure changes, in ways that are not looked into: every gate fails."""
+    memory = edit(workspace, "new.yml", ("rules:\n", "memory: { features: [currency] }\nrules:\n"))
+    assert 1 == lumyn("policy", "diff", POLICY, memory, "--fail-on", "new-trust").code
+    assert "unknown           memory" in lumyn("policy", "diff", POLICY, memory).out
+    shown = edit(workspace, "shown.yml", ("rules:\n", "memory: { top_k: 3 }\nrules:\n"))
+    assert lumyn("policy", "diff", POLICY, shown, "--fail-on", "any").out.startswith("no change")
+
+
+def test_names_thresholds_and_promises_are_told_and_fail_nothing(lumyn: Lumyn, workspace: Path) -> None:
+    """What changed in the text though every request is decided alike."""
+    promise = (
+        "invariants:\n  - { name: plans, never: { verdict: TRUST, when: { action_type: support.change_plan } } }\n"
+    )
+    new = edit(
+        workspace,
+        "new.yml",
+        ('policy_version: "0.1.0"', 'policy_version: "0.2.0"'),
+        ("thresholds:\n", "thresholds:\n  unread: 7\n"),
+        ("rules:\n", f"{promise}rules:\n"),
+    )
+    result = lumyn("policy", "diff", POLICY, new, "--fail-on", "any")
+    lines = [line.split(None, 1)[1] for line in result.out.splitlines()[1:]]
+    assert (0, "no change") == (result.code, result.out[:9])
+    assert ["policy_version  0.1.0 -> 0.2.0", "threshold unread  new  7"] == lines[:2]
+    assert lines[2].startswith('invariant plans  new  {"name":"plans"')
+    dropped = lumyn("policy", "diff", new, POLICY).out
+    assert "invariant plans  dropped" in dropped
+    assert "- also: `policy_version  0.1.0 -> 0.2.0`" in lumyn("policy", "diff", POLICY, new, "--markdown").out
+
+
+def test_an_action_that_goes_is_told(lumyn: Lumyn, workspace: Path) -> None:
+    """Its requests fall to the default, and those of a new name are decided for the first time."""
+    new = edit(workspace, "new.yml", ("support.close_ticket", "support.shut_ticket"))
+    out = lumyn("policy", "diff", POLICY, new).out
+    assert "also              action support.close_ticket  dropped" in out
+    assert "also              action support.shut_ticket  new" in out
+    assert "tighter           R330  support.close_ticket, resolution A-1: TRUST -> ESCALATE" in out
+
+
+def test_every_request_is_decided_by_a_gate_under_both(
+    lumyn: Lumyn, changed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And if one comes out otherwise, the command fails loudly and prints nothing."""
+    changes = lumyn("policy", "diff", POLICY, "new.yml", "--json").data["changes"]
+    assert all(change["by_gate"] for change in changes)
+
+    def otherwise(policy: Policy, case: Case) -> Evaluation:
+        return replace(evaluate(policy, case), reason_codes=(policy.policy_hash[:12].upper(),))
+
+    monkeypatch.setattr("lumyn.analysis.pairs.evaluate", otherwise)
+    result = lumyn("policy", "diff", POLICY, "new.yml")
+    assert (70, "") == (result.code, result.out)
+
+
+def test_markdown_shows_data_as_text(lumyn: Lumyn, workspace: Path) -> None:
+    """A pipe in a file's name or a constant ends no cell, and no table is there without rows."""
+    enum = ("values: [low, medium, high]", 'values: [low, medium, high, "a|b"]')
+    new = edit(
+        workspace,
+        "n|w`.yml",
+        enum,
+        ("payment_instrument_risk_in: [low, medium]", 'payment_instrument_risk_in: [low, medium, "a|b"]'),
+    )
+    lines = lumyn("policy", "diff", POLICY, new, "--markdown").out.splitlines()
+    assert "### Policy: `policies/support.yml` to ``n|w`.yml``" == lines[0]
+    rows = [line for line in lines if line.startswith("|")]
+    assert any("a\\|b" in row for row in rows)
+    assert {5} == {len(re.findall(r"(?<!\\)\|", row)) for row in rows}
+    version = edit(workspace, "v.yml", ("mode: enforce", "mode: advisory"))
+    assert not [line for line in lumyn("policy", "diff", POLICY, version, "--markdown").out.splitlines() if "|" in line]
+
+
+def test_git_says_what_to_do(lumyn: Lumyn, changed: Path) -> None:
+    """A file that was renamed since, a revision nobody fetched, a folder without git."""
+    commit(changed)
+    (changed / POLICY).rename(changed / "policies/shop.yml")
+    git(changed, "add", "-A")
+    renamed = lumyn("policy", "diff", "git:HEAD:policies/shop.yml", "policies/shop.yml")
+    assert (5, True) == (renamed.code, f"it was renamed since: `git:HEAD:{POLICY}`" in renamed.err)
+    unknown = lumyn("policy", "diff", f"git:v9:{POLICY}", "new.yml")
+    assert (5, True) == (unknown.code, "is the revision fetched" in unknown.err)
 
 
 def test_an_invalid_policy_is_no_diff(lumyn: Lumyn, workspace: Path) -> None:

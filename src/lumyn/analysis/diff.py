@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from lumyn.analysis.beside import Beside, besides
 from lumyn.analysis.boxes import BUDGET, Box, BudgetExceededError
 from lumyn.analysis.candidates import SpaceTooLargeError
 from lumyn.analysis.cells import Space, reads_alike
@@ -73,22 +74,29 @@ class PolicyDiff:
         changes: Gravest first, then by action.
         unknown: Actions about which a question was given up: nothing is claimed of them beyond `changes`.
         actions: How many actions were compared, one that no rule names among them.
+        beside: What differs beside decisions, and what may change them without a rule: mode and memory.
         observed: How many decisions of vectors were looked at; None when none were asked for.
     """
 
     changes: tuple[Change, ...]
     unknown: tuple[str, ...]
     actions: int
+    beside: tuple[Beside, ...] = ()
     observed: int | None = None
 
     @property
     def empty(self) -> bool:
         """Whether it is proved that every request is decided alike."""
-        return not self.changes and not self.unknown
+        return not self.changes and not self.unknown and not any(each.decides for each in self.beside)
 
     def of(self, *kinds: Severity) -> tuple[Change, ...]:
         """Return the changes of some kinds."""
         return tuple(change for change in self.changes if change.severity in kinds)
+
+    @property
+    def untold(self) -> bool:
+        """Whether something may be decided otherwise of which nothing is claimed."""
+        return bool(self.unknown) or any(each.unknown for each in self.beside)
 
     @property
     def uncovered(self) -> tuple[Change, ...]:
@@ -128,7 +136,13 @@ def diff(
         rows = tuple(observations)
         observed = len(rows)
         changes = _seen(old, new, changes, rows)
-    return PolicyDiff(changes=tuple(changes), unknown=tuple(unknown), actions=len(actions), observed=observed)
+    return PolicyDiff(
+        changes=tuple(changes),
+        unknown=tuple(unknown),
+        actions=len(actions),
+        beside=besides(old, new),
+        observed=observed,
+    )
 
 
 def _default(policy: Policy) -> tuple[Verdict, str]:

@@ -65,8 +65,43 @@ def _show(revision: str, path: str, text: str) -> bytes:
     if done.returncode:
         words = done.stderr.decode("utf-8", "replace").strip().splitlines()
         reason = words[0].removeprefix("fatal: ") if words else "git failed"
-        raise NotFoundError(f"`{text}` cannot be read: {reason}")
+        raise NotFoundError(f"`{text}` cannot be read: {reason}", hint=_hint(reason, revision, path))
     return done.stdout
+
+
+def _hint(reason: str, revision: str, path: str) -> str | None:
+    """Return what to do when git does not have it."""
+    if "not a git repository" in reason:
+        return None
+    if _git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}") is None:
+        shallow = _git("rev-parse", "--is-shallow-repository") == "true\n"
+        return (
+            "this clone is shallow: fetch the revision first"
+            if shallow
+            else "is the revision fetched, and spelt right?"
+        )
+    moved = _git("diff", "--relative", "--name-status", "--diff-filter=R", "-M", revision) or ""
+    for line in moved.splitlines():
+        _, _, names = line.partition("\t")
+        old, _, new = names.partition("\t")
+        if new == path:
+            return f"it was renamed since: `{GIT}{revision}:{old}`"
+    return "the path starts from the working directory; where a revision has no policy yet, there is nothing to compare"
+
+
+def _git(*arguments: str) -> str | None:
+    """Return what git prints, or None: it fails."""
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", *arguments],  # noqa: S607
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=_PATIENCE_S,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return None if done.returncode else done.stdout.decode("utf-8", "replace")
 
 
 def load_vectors(folder: Path, paths: list[str] | None) -> tuple[list[Vector], int]:

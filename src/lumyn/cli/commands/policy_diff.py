@@ -14,6 +14,7 @@ from lumyn.cli.options import JsonFlag
 from lumyn.cli.workspace import find_config
 
 if TYPE_CHECKING:
+    from lumyn.analysis.beside import Beside
     from lumyn.analysis.diff import Change, PolicyDiff
     from lumyn.policy.spec import Policy
 
@@ -60,7 +61,8 @@ def diff(
 
     Exits 1 when `--fail-on` names what was found, 0 otherwise. No change printed is a proof that there is none.
 
-    JSON (`lumyn.cli.policy_diff.v0`): `old`, `new`, `empty`, `actions`, `observed`, `unknown`, `changes`.
+    JSON (`lumyn.cli.policy_diff.v0`): `old`, `new`, `empty`, `actions`, `observed`, `unusable`, `unknown`,
+    `beside`, `changes`.
     """
     from lumyn.analysis.diff import diff as compare
     from lumyn.analysis.shown import confirmed_diff
@@ -80,11 +82,13 @@ def diff(
             "actions": found.actions,
             "observed": found.observed,
             "unknown": list(found.unknown),
+            "unusable": unusable,
+            "beside": [each.to_dict() for each in found.beside],
             "changes": [change.to_dict() for change in found.changes],
         }
         console.json("policy_diff", data)
     elif markdown:
-        for line in _markdown(old, new, found):
+        for line in _markdown(old, new, found, unusable):
             console.line(line)
     else:
         _print(console, found)
@@ -106,13 +110,14 @@ def _named(name: str, policy: Policy) -> dict[str, object]:
 def _fails(found: PolicyDiff, fail_on: list[FailOn]) -> bool:
     from lumyn.analysis.pairs import Severity
 
-    if found.unknown and fail_on:
+    if found.untold and fail_on:
         return True
+    loosened = [each for each in found.beside if each.severity is Severity.NEW_TRUST]
     failing = {
-        FailOn.NEW_TRUST: found.of(Severity.NEW_TRUST),
-        FailOn.LOOSER: found.of(Severity.NEW_TRUST, Severity.LOOSER),
-        FailOn.UNCOVERED: found.uncovered,
-        FailOn.ANY: found.changes,
+        FailOn.NEW_TRUST: [*found.of(Severity.NEW_TRUST), *loosened],
+        FailOn.LOOSER: [*found.of(Severity.NEW_TRUST, Severity.LOOSER), *loosened],
+        FailOn.UNCOVERED: [*found.uncovered, *loosened],
+        FailOn.ANY: [*found.changes, *(each for each in found.beside if each.decides)],
     }
     return any(failing[kind] for kind in fail_on)
 
@@ -120,15 +125,43 @@ def _fails(found: PolicyDiff, fail_on: list[FailOn]) -> bool:
 def _print(console: Console, found: PolicyDiff) -> None:
     if found.empty:
         console.line(("no change", "bold green"), f": every request is decided alike, {_scope(found)}")
-        return
-    kinds = "kind of request is" if len(found.changes) == 1 else "kinds of requests are"
-    console.line((f"{len(found.changes)} {kinds} decided differently", "bold"), f", {_scope(found)}")
+    elif not found.changes:
+        console.line(("no rule decides otherwise", "bold"), f", {_scope(found)}")
+    else:
+        kinds = "kind of request is" if len(found.changes) == 1 else "kinds of requests are"
+        console.line((f"{len(found.changes)} {kinds} decided differently", "bold"), f", {_scope(found)}")
+    for each in (each for each in found.beside if each.decides):
+        _print_beside(console, each)
     for change in found.changes:
         label = change.severity.label
         console.line((f"{label:18}", _STYLES[label]), _change(change), hang=18)
         console.line((_seen(change), "dim"), indent=18)
     for action in found.unknown:
         console.line(("unknown           ", "bold red"), f"{action}: too many steps; nothing more is claimed of it")
+    for each in (each for each in found.beside if not each.decides):
+        _print_beside(console, each)
+
+
+def _print_beside(console: Console, each: Beside) -> None:
+    label, style = _kind(each)
+    console.line((f"{label:18}", style), _beside(each), hang=18)
+
+
+def _kind(each: Beside) -> tuple[str, str]:
+    """Return the label of what differs beside decisions, and its style."""
+    if each.unknown:
+        return "unknown", "bold red"
+    return ("also", "dim") if each.severity is None else (each.severity.label, _STYLES[each.severity.label])
+
+
+def _beside(each: Beside) -> str:
+    if each.after is None:
+        said = "dropped"
+    elif each.before is None:
+        said = f"new  {each.after}".rstrip()
+    else:
+        said = f"{each.before} -> {each.after}"
+    return f"{each.what}  {said}" + (f": {each.why}" if each.why else "")
 
 
 def _scope(found: PolicyDiff) -> str:
@@ -149,22 +182,42 @@ def _seen(change: Change) -> str:
     return f"seen by {change.seen_by[0]}{more}"
 
 
-def _markdown(old: str, new: str, found: PolicyDiff) -> list[str]:
+def _seen_markdown(change: Change) -> str:
+    from lumyn.report.markdown import code
+
+    if not change.seen_by:
+        return "**none**"
+    more = f" and {len(change.seen_by) - 1} more" if len(change.seen_by) > 1 else ""
+    return code(change.seen_by[0], cell=True) + more
+
+
+def _markdown(old: str, new: str, found: PolicyDiff, unusable: int) -> list[str]:
     from lumyn.report.markdown import code, table
 
     title = f"### Policy: {code(old)} to {code(new)}"
+    asides = [""] if found.beside else []
+    for each in found.beside:
+        label, _ = _kind(each)
+        asides.append(f"- {f'**{label}**' if each.decides else label}: {code(_beside(each))}")
+    if unusable:
+        asides += ["", f"{counted_noun(unusable, 'vector file')} could not be used and saw nothing."]
     if found.empty:
-        return [title, "", f"Every request is decided alike ({_scope(found)})."]
+        return [title, "", f"Every request is decided alike ({_scope(found)}).", *asides]
     rows = [
         (
             f"**{change.severity.label}**" if change.severity <= 1 else change.severity.label,
             code(change.rule, cell=True) if change.rule else "",
             code(_change(change).removeprefix(f"{change.rule}  "), cell=True),
-            str(len(change.seen_by)) if change.seen_by else "**none**",
+            _seen_markdown(change),
         )
         for change in found.changes
     ]
-    lines = [title, "", f"{len(found.changes)} kinds of requests are decided differently ({_scope(found)}).", ""]
-    lines += table(("kind", "rule", "for example", "vectors that see it"), rows)
-    lines += [f"- unknown: {code(action)}, too many steps" for action in found.unknown]
-    return lines
+    told = "No rule decides otherwise"
+    if rows:
+        told = f"{len(rows)} {'kind of request is' if len(rows) == 1 else 'kinds of requests are'} decided differently"
+    lines = [title, "", f"{told} ({_scope(found)})."]
+    if rows:
+        lines += ["", *table(("kind", "rule", "for example", "vectors that see it"), rows)]
+    if found.unknown:
+        lines += ["", *(f"- **unknown**: {code(action)}, too many steps" for action in found.unknown)]
+    return [*lines, *asides]
