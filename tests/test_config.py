@@ -107,6 +107,14 @@ def test_every_key_has_a_variable_that_is_read(tmp_path: Path) -> None:
         "limits.request_bytes": "10",
         "telemetry.log": "logger",
         "telemetry.otel": "true",
+        "service.bind_host": "::1",
+        "service.bind_port": "0",
+        "service.keys": '[{"id": "a", "secret": "0123456789abcdef01234567", "scopes": ["read", "decide"]}]',
+        "service.header_timeout_s": "1",
+        "service.body_timeout_s": "2.5",
+        "service.drain_timeout_s": "0",
+        "service.watch_s": "0",
+        "service.max_waiting": "7",
     }
     config = load(tmp_path, environ={variable_for(key): value for key, value in values.items()})
     assert {key: variable_for(key) for key in values} == {key: str(o) for key, o in config.origins.items()}
@@ -115,6 +123,11 @@ def test_every_key_has_a_variable_that_is_read(tmp_path: Path) -> None:
     assert ("off", 10) == (config.redaction.profile, config.limits.request_bytes)
     assert ("logger", True) == (config.telemetry.log, config.telemetry.otel)
     assert ("/trace",) == config.redaction.remove
+    service = config.service
+    assert ("::1", 0, 7) == (service.bind_host, service.bind_port, service.max_waiting)
+    assert (1.0, 2.5, 0.0) == (service.header_timeout_s, service.body_timeout_s, service.watch_s)
+    (key,) = service.keys
+    assert ("a", b"0123456789abcdef01234567", {"read", "decide"}) == (key.id, key.secret, key.scopes)
 
 
 def test_a_path_from_the_environment_starts_from_the_start_folder(tmp_path: Path) -> None:

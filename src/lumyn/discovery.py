@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -53,9 +53,19 @@ def open_gate(
 
 
 def open_configured(
-    config: Config, *, create: bool = False, clock: Clock | None = None, ids: IdSource | None = None
+    config: Config,
+    *,
+    create: bool = False,
+    clock: Clock | None = None,
+    ids: IdSource | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Gate:
-    """Open the gate that `config` describes; errors as for `open_gate`."""
+    """
+    Open the gate that `config` describes; errors as for `open_gate`.
+
+    Args:
+        observers: Told of decisions as well as those that are configured.
+    """
     from lumyn.core.decide import Gate
     from lumyn.engine.redaction import RedactionPolicy, RedactionProfile
 
@@ -72,7 +82,7 @@ def open_configured(
         synchronous=config.store.synchronous,
         store_id=config.store.id,
         max_request_bytes=config.limits.request_bytes,
-        observers=_observers(config),
+        observers=[*_observers(config), *observers],
     )
 
 

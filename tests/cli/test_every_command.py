@@ -82,7 +82,10 @@ def commands() -> Iterator[str]:
     return walk(typer.main.get_command(build_app()), "")
 
 
-PRESENT = sorted(commands())
+RUN_ON = {"serve"}
+"""What runs until it is told to stop; it has tests of its own."""
+
+PRESENT = sorted(set(commands()) - RUN_ON)
 TAKE_ID = [name for name in PRESENT if "@last" in LINES.get(name, [])]
 TAKE_FILE = [name for name in PRESENT if any("/" in word or word.endswith(".json") for word in LINES.get(name, []))]
 

@@ -12,8 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
+from lumyn.config.sections import (
+    LimitsConfig,
+    PolicyConfig,
+    RedactionConfig,
+    ServiceConfig,
+    StoreConfig,
+    TelemetryConfig,
+)
 from lumyn.config.toml import TomlFile, config_error, mentions, read_toml
-from lumyn.config.values import CHECKS, Origin, Raw, Source, checked
+from lumyn.config.values import CHECKS, Origin, Raw, ServiceKey, Source, checked
 from lumyn.documents import join_pointer
 from lumyn.errors import InstallationError, InvalidConfigError, Problem, Span
 from lumyn.model import Mode
@@ -26,6 +34,8 @@ __all__ = [
     "Origin",
     "PolicyConfig",
     "RedactionConfig",
+    "ServiceConfig",
+    "ServiceKey",
     "Source",
     "StoreConfig",
     "TelemetryConfig",
@@ -46,68 +56,6 @@ _SERVICE_VARIABLE: Final = re.compile(r"LUMYN_(\w+_)?(SERVICE_HOST|SERVICE_PORT(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoreConfig:
-    """
-    Section `store`.
-
-    Attributes:
-        url: Relative SQLite paths are made absolute. May hold a password, so it is never shown.
-        synchronous: `FULL` or `NORMAL`.
-        busy_timeout_s: Seconds to wait for a locked store, 0 to 60.
-        id: The only `store_id` that is accepted, or None for any.
-    """
-
-    url: str
-    synchronous: str
-    busy_timeout_s: float
-    id: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyConfig:
-    """Section `policy`: an absolute path, or None when not set; the operator's mode, or None for the policy's own."""
-
-    path: Path | None
-    mode: Mode | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RedactionConfig:
-    """
-    Section `redaction`: what of a request is not stored.
-
-    Attributes:
-        profile: Name of the profile.
-        remove: JSON Pointers to what is removed beyond the profile; whether they can be is not checked here.
-    """
-
-    profile: str
-    remove: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitsConfig:
-    """Section `limits`: the greatest size of a request, in bytes."""
-
-    request_bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TelemetryConfig:
-    """
-    Section `telemetry`: what is told of decisions besides their records.
-
-    Attributes:
-        log: `off`; `stderr`, a line of JSON for each decision; or `logger`, the standard library's, for an
-            application that sets that up itself.
-        otel: Whether spans and measures go to OpenTelemetry.
-    """
-
-    log: str
-    otel: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """
     A configuration that passed every check.
@@ -125,6 +73,7 @@ class Config:
     redaction: RedactionConfig
     limits: LimitsConfig
     telemetry: TelemetryConfig
+    service: ServiceConfig
     origins: Mapping[str, Origin]
 
 
@@ -360,5 +309,15 @@ def _config(file: Path | None, folder: Path, values: Mapping[str, object], origi
         ),
         limits=LimitsConfig(request_bytes=needed("limits.request_bytes", int)),
         telemetry=TelemetryConfig(log=needed("telemetry.log", str), otel=needed("telemetry.otel", bool)),
+        service=ServiceConfig(
+            bind_host=needed("service.bind_host", str),
+            bind_port=needed("service.bind_port", int),
+            keys=value("service.keys", tuple) or (),
+            header_timeout_s=needed("service.header_timeout_s", float),
+            body_timeout_s=needed("service.body_timeout_s", float),
+            drain_timeout_s=needed("service.drain_timeout_s", float),
+            watch_s=needed("service.watch_s", float),
+            max_waiting=needed("service.max_waiting", int),
+        ),
         origins=origins,
     )

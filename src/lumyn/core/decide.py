@@ -167,9 +167,12 @@ class Gate:
         """Where ids come from."""
         return self._ids
 
-    def with_policy(self, policy: Policy) -> Gate:
+    def with_policy(self, policy: Policy, *, mode: Mode | None = None) -> Gate:
         """
         Return a gate with another policy on the same store, clock and ids.
+
+        Args:
+            mode: The operator's mode; that of this gate when None, whatever the policy says.
 
         Raises:
             InvalidConfigError: The redaction would remove what the policy reads.
@@ -177,7 +180,7 @@ class Gate:
         return Gate(
             policy=policy,
             store=self._store,
-            mode=self._mode,
+            mode=self._mode if mode is None else mode,
             clock=self._clock,
             ids=self._ids,
             redaction=self._redaction,

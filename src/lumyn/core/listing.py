@@ -8,12 +8,16 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from itertools import islice
+from typing import Final
 
 from lumyn.core.records import DecisionRecord, record_from_json
 from lumyn.model import Verdict
 from lumyn.store.base import Store, StoredDecision
 
-__all__ = ["Wanted", "newest_seq", "recent", "since_seq"]
+__all__ = ["Page", "Wanted", "newest_seq", "page", "recent", "since_seq"]
+
+_MOST_LOOKED_AT: Final = 2_000
+"""Of a page: how many rows are read for it, so that a rare reason code holds the store up no longer than others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,56 @@ def recent(store: Store, wanted: Wanted, *, limit: int, up_to_seq: int | None = 
     )
     found = (record for row in rows if wanted.met(row, record := record_from_json(row.record_json)))
     return list(islice(found, limit))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """
+    Part of a list of decisions.
+
+    Attributes:
+        records: Newest first; may be empty although there are more.
+        next: The decision to go on after, or None when there are no more.
+    """
+
+    records: tuple[DecisionRecord, ...]
+    next: str | None
+
+
+def page(store: Store, wanted: Wanted, *, limit: int, after: str | None = None) -> Page:
+    """
+    Return stored records, newest first, at most `limit`, and where to go on.
+
+    Decisions that are made meanwhile shift nothing: a page begins after a decision, not at a number.
+
+    Args:
+        after: The decision that `next` of the page before named; from the newest when None.
+
+    Raises:
+        NotFoundError: There is no such decision.
+        StoreIntegrityError: A record cannot be read back.
+        StoreUnavailableError: The store cannot be read.
+    """
+    rows = store.decisions(
+        limit=_MOST_LOOKED_AT,
+        before_seq=None if after is None else store.decision(after).seq,
+        verdict=None if wanted.verdict is None else wanted.verdict.value,
+        action_type=wanted.action_type,
+        tenant_id=wanted.tenant_id,
+        since=wanted.since,
+    )
+    found: list[DecisionRecord] = []
+    last = None
+    for count, row in enumerate(rows, start=1):
+        if len(found) == limit:
+            return Page(records=tuple(found), next=last)
+        record = record_from_json(row.record_json)
+        if wanted.met(row, record):
+            found.append(record)
+        last = row.decision_id
+        if count == _MOST_LOOKED_AT:
+            return Page(records=tuple(found), next=last)
+    return Page(records=tuple(found), next=None)
 
 
 def newest_seq(store: Store) -> int:

@@ -21,5 +21,6 @@ COMMANDS: Final = (
     "backtest",
     "vectors",
     "doctor",
+    "serve",
 )
 """Every command, in the order in which `lumyn --help` lists them; also the names of their modules."""

@@ -75,7 +75,7 @@ def masked(key: str, text: str) -> str:
 
 def _text(value: object) -> str:
     if isinstance(value, tuple):
-        return json.dumps(list(value), ensure_ascii=False)
+        return json.dumps([str(each) for each in value], ensure_ascii=False)
     if isinstance(value, Path):
         return shown(value)
     return value.value if isinstance(value, StrEnum) else str(value)
