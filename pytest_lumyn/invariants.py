@@ -16,7 +16,7 @@ from lumyn.analysis.prove import Proof, Status, prove
 from lumyn.analysis.shown import confirmed_proof
 from lumyn.policy.invariants import Invariant
 from lumyn.policy.spec import Policy
-from lumyn.report.strength import broken_lines
+from lumyn.report.broken import broken_lines
 from lumyn.report.text import printable
 
 __all__ = ["InvariantError", "InvariantItem", "items_of"]

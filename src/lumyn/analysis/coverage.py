@@ -172,13 +172,20 @@ class _Model:
         self.actions = actions_of(policy)
         self._limit = limit
         self._views: dict[str, View] = {}
-        self._extra = [edge for rule in policy.rules for each in rule.conditions for edge in _edges(policy, each)]
 
     def view(self, action: str) -> View:
         """Return the policy over one action, boundaries told apart."""
         found = self._views.get(action)
         if found is None:
-            space = Space(action, [self.policy], extra=self._extra, limit=self._limit)
+            policy = self.policy
+            extra = [
+                edge
+                for rule in policy.rules
+                if rule.applies_to(action)
+                for each in rule.conditions
+                for edge in _edges(policy, each)
+            ]
+            space = Space(action, [policy], extra=extra, limit=self._limit)
             found = self._views[action] = View(space, self.policy)
         return found
 
@@ -225,7 +232,7 @@ def _wanted(policy: Policy, matrix: Matrix) -> Iterator[_Wanted]:
 
 
 def _of_rule(rule: Rule, sheet: Sheet) -> Iterator[_Wanted]:
-    fired = sheet.truths[id(rule)][0]
+    fired = sheet.truth(rule)[0]
     goal = Goal(criterion=Criterion.FIRED, name=rule.rule_id, title=rule.rule_id, aim="fires", span=rule.span)
 
     def firing(model: _Model) -> Iterator[tuple[str, Iterable[Box], Iterable[Box]]]:
@@ -236,8 +243,8 @@ def _of_rule(rule: Rule, sheet: Sheet) -> Iterator[_Wanted]:
     rivals = 0
     for other in sheet.policy.rules:
         if other is not rule and other.verdict.strictness >= rule.verdict.strictness:
-            rivals |= sheet.truths[id(other)][0]
-    alone = fired & ~rivals & ~sheet.blocked & sheet.verdicts[rule.verdict]
+            rivals |= sheet.truth(other)[0]
+    alone = fired & ~rivals & ~sheet.blocked & sheet.given(rule.verdict)
 
     def deciding(model: _Model) -> Iterator[tuple[str, Iterable[Box], Iterable[Box]]]:
         for view, boxes in model.applying(rule):
@@ -264,7 +271,7 @@ def _codes(policy: Policy, matrix: Matrix) -> Iterator[_Wanted]:
         emitting = [rule for rule in policy.rules if code in rule.reason_codes]
         rows = 0
         for rule in emitting:
-            rows |= sheet.truths[id(rule)][0]
+            rows |= sheet.truth(rule)[0]
         by_default = code == policy.default_reason_code
         if by_default:
             rows |= sheet.unmatched
@@ -374,7 +381,7 @@ def _outcomes(matrix: Matrix, rule: Rule, condition: Condition) -> Iterator[_Wan
 def _verdicts(policy: Policy, matrix: Matrix) -> Iterator[_Wanted]:
     for action in policy.action_types:
         for verdict in Verdict:
-            rows = matrix.table.acts.get(action, 0) & matrix.base.verdicts[verdict]
+            rows = matrix.table.acts.get(action, 0) & matrix.base.given(verdict)
 
             def given(
                 model: _Model, action: str = action, verdict: Verdict = verdict

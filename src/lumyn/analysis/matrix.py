@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 
-from lumyn.analysis.dimension import bits
+from lumyn.analysis.dimension import bits, lowest
 from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.observations import Observation
 from lumyn.analysis.sheet import Sheet
@@ -31,6 +32,7 @@ class Matrix:
     def __init__(self, policy: Policy, observations: Iterable[Observation]) -> None:
         self.table = Table(policy, observations)
         self.base = Sheet(self.table, policy)
+        self._before: dict[int, Evaluation] = {}
 
     @property
     def rows(self) -> Sequence[Observation]:
@@ -40,11 +42,18 @@ class Matrix:
     @cached_property
     def outcomes(self) -> Sequence[Evaluation]:
         """What the policy makes of every row."""
-        return [self.base.outcome(place) for place in range(len(self.rows))]
+        return [self.before(place) for place in range(len(self.rows))]
+
+    def before(self, place: int) -> Evaluation:
+        """Return what the policy makes of a row."""
+        found = self._before.get(place)
+        if found is None:
+            found = self._before[place] = self.base.outcome(place)
+        return found
 
     def sheet(self, mutant: Mutant) -> Sheet:
         """Return the rows under a mutant."""
-        return Sheet(self.table, mutant.policy, like=self.base)
+        return Sheet(self.table, mutant, like=self.base)
 
     def changed(self, mutant: Mutant) -> Iterator[tuple[int, Evaluation]]:
         """Yield the rows whose outcome a mutant changes, with the new outcome: rows of another verdict first."""
@@ -56,7 +65,7 @@ class Matrix:
             yield place, sheet.outcome(place)
         for place in bits(self.base.suspects(sheet) & ~verdicts):
             after = sheet.outcome(place)
-            if after != self.outcomes[place]:
+            if after != self.before(place):
                 yield place, after
 
     def killed_by(self, mutant: Mutant, *, whole_record: bool = False) -> tuple[int | None, int | None]:
@@ -66,18 +75,25 @@ class Matrix:
         Args:
             whole_record: Count every change of the record as noticed, whatever the vectors expect.
         """
-        unnoticed: int | None = None
         sheet = self.sheet(mutant)
         verdicts = self.base.other_verdict(sheet)
         sure = verdicts if whole_record else verdicts & self._pinned_verdicts
         if sure:
-            return (sure & -sure).bit_length() - 1, None
-        for place, after in self._changed(sheet):
-            pins = self.rows[place].pins
-            if whole_record or pins is None or pins.notice(after):
+            return lowest(sure), None
+        suspects = self.base.suspects(sheet) & ~verdicts
+        telling = suspects if whole_record else suspects & ~self._verdict_only
+        for place in chain(bits(verdicts), bits(telling)):
+            after, pins = sheet.outcome(place), self.rows[place].pins
+            if after != self.before(place) and (whole_record or pins is None or pins.notice(after)):
                 return place, None
-            unnoticed = place if unnoticed is None else unnoticed
-        return None, unnoticed
+        return None, lowest(verdicts) if verdicts else self._first_changed(sheet, suspects)
+
+    def _first_changed(self, sheet: Sheet, suspects: int) -> int | None:
+        certain = self.base.tells(sheet)
+        for place in bits(suspects):
+            if certain >> place & 1 or sheet.outcome(place) != self.before(place):
+                return place
+        return None
 
     def noticing(self, mutant: Mutant, *, most: int) -> int:
         """
@@ -93,10 +109,15 @@ class Matrix:
             if looked >= most:
                 break
             after, pins = sheet.outcome(place), self.rows[place].pins
-            if after != self.outcomes[place] and (pins is None or pins.notice(after)):
+            if after != self.before(place) and (pins is None or pins.notice(after)):
                 found |= 1 << place
         return found
 
     @cached_property
     def _pinned_verdicts(self) -> int:
         return mask_of(row.pins is None or row.pins.verdict for row in self.rows)
+
+    @cached_property
+    def _verdict_only(self) -> int:
+        """The rows that expect nothing of the record but its verdict."""
+        return mask_of(row.pins is not None and row.pins.verdict_only for row in self.rows)

@@ -48,6 +48,8 @@ class MoneyBlock:
         self._atoms: dict[str, dict[Atom, Condition]] = {fact: {} for fact in MONEY_FACTS}
         for atom, condition in atoms.items():
             self._atoms[condition.fact][atom] = condition
+        self._reads: dict[tuple[type, object], tuple[Mapping[Atom, bool | None], tuple[State, ...]]] = {}
+        self._known: dict[tuple[str | None, type, object], tuple[str | None, ...]] = {}
         self._specs = [spec_for(policy, FX_RATE_KEY) for policy in policies]
 
     def dimension(self) -> Dimension:
@@ -100,6 +102,7 @@ class MoneyBlock:
     ) -> None:
         money = Money(None, None, rate.raw) if money is None else money
         situations = self._situations(currency, rate)
+        rate_truths, rate_states = self._read(rate)
         truths: dict[Atom, bool | None] = {}
         for atom, condition in self._atoms["amount_usd"].items():
             known = situations[atom[0]] is None
@@ -109,13 +112,8 @@ class MoneyBlock:
                 truths[atom] = dollars[atom] if known and dollars is not None else None
         for atom, condition in self._atoms["amount_currency"].items():
             truths[atom] = truth_of(condition, currency, seen=currency is not None)
-        states: dict[tuple[int, str], State] = {}
-        for place, spec in enumerate(self._specs):
-            value, code = read_evidence(rate.raw, spec)
-            states[place, FX_RATE_KEY] = code or (MISSING if value is None else None)
-        for atom, condition in self._atoms[RATE].items():
-            read = read_evidence(rate.raw, self._specs[atom[0]])
-            truths[atom] = truth_of(condition, read[0], seen=read != (None, None))
+        truths.update(rate_truths)
+        states: dict[tuple[int, str], State] = {(place, FX_RATE_KEY): state for place, state in enumerate(rate_states)}
         notes = [(place, situation) for place, situation in enumerate(situations) if situation is not None]
         converts = currency is not None and currency != USD
         cells.add(money, truths, states, [*notes, *([CONVERTS] if converts else [])])
@@ -130,22 +128,36 @@ class MoneyBlock:
                 points |= set(policy.fx_bounds.get(named, ()))
         found: dict[tuple[object, ...], list[Rate]] = {}
         for rate in rate_stretches(points):
-            truths = []
-            for atom, condition in self._atoms[RATE].items():
-                read = read_evidence(rate.raw, self._specs[atom[0]])
-                truths.append(truth_of(condition, read[0], seen=read != (None, None)))
-            reads = [read_evidence(rate.raw, spec) for spec in self._specs]
-            states = tuple(code or (MISSING if value is None else None) for value, code in reads)
-            found.setdefault((*truths, states, self._situations(named, rate)), []).append(rate)
+            truths, states = self._read(rate)
+            key = *truths.values(), states, self._situations(named, rate)
+            found.setdefault(key, []).append(rate)
         # Where a stretch of rates counts like a point, the stretch gives more freedom to the amount.
         return {key: sorted(rates, key=lambda rate: rate.span is None) for key, rates in found.items()}
 
+    def _read(self, rate: Rate) -> tuple[Mapping[Atom, bool | None], tuple[State, ...]]:
+        """Return how comparisons of the rate come out, and for each reading what is wrong with it."""
+        name = type(rate.raw), rate.raw
+        found = self._reads.get(name)
+        if found is None:
+            reads = [read_evidence(rate.raw, spec) for spec in self._specs]
+            truths = {
+                atom: truth_of(condition, reads[atom[0]][0], seen=reads[atom[0]] != (None, None))
+                for atom, condition in self._atoms[RATE].items()
+            }
+            states = tuple(code or (MISSING if value is None else None) for value, code in reads)
+            found = self._reads[name] = truths, states
+        return found
+
     def _situations(self, currency: str | None, rate: Rate) -> tuple[str | None, ...]:
         """Return, for each reading, None where the dollars are known, else why they are not."""
-        return tuple(
-            _situation(policy, spec, currency, rate.raw)
-            for policy, spec in zip(self._policies, self._specs, strict=True)
-        )
+        name = currency, type(rate.raw), rate.raw
+        found = self._known.get(name)
+        if found is None:
+            found = self._known[name] = tuple(
+                _situation(policy, spec, currency, rate.raw)
+                for policy, spec in zip(self._policies, self._specs, strict=True)
+            )
+        return found
 
     def _truths(self, fact: str, value: object) -> dict[Atom, bool | None]:
         return {

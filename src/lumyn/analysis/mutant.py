@@ -5,7 +5,7 @@ Edits typed rules, never text; must not know which edits there are, nor vectors.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
@@ -15,7 +15,7 @@ from lumyn.errors import Span
 from lumyn.model import Verdict
 from lumyn.policy.operators import EVIDENCE_PREFIX, OPERATORS
 from lumyn.policy.scalars import decimal_text
-from lumyn.policy.spec import Block, Condition, EvidenceType, Policy, Rule
+from lumyn.policy.spec import Block, Condition, EvidenceType, Policy, Rule, keys_read
 
 __all__ = [
     "Maker",
@@ -25,6 +25,7 @@ __all__ = [
     "conditions_of",
     "operand_text",
     "readers_of",
+    "reads_of",
     "renamed",
     "share_an_action",
     "shown",
@@ -81,6 +82,35 @@ class Mutant:
         """The rules of the base that are edited or change places."""
         places = [*(self.rules or ()), *(self.swap or ())]
         return tuple(self.base.rules[place] for place in places)
+
+    @cached_property
+    def come(self) -> tuple[Rule, ...]:
+        """The rules that the edited policy has and the base does not."""
+        new = tuple(rule for rule in (self.rules or {}).values() if rule is not None)
+        return (*new, *(self.policy.rules[place] for place in self.swap or ()))
+
+    @property
+    def gone(self) -> tuple[Rule, ...]:
+        """The rules that only the base has."""
+        return self.edited
+
+    @cached_property
+    def rereads(self) -> bool:
+        """Whether the rules that come read other attributes, or for other actions, than those that go."""
+        return reads_of(self.gone) != reads_of(self.come)
+
+    def keys_for(self, action: str) -> tuple[str, ...]:
+        """Return what `policy.keys_for` does, without making the policy."""
+        required = (self.required or {}).get(action, self.base.required_evidence.get(action, ()))
+        if self.rereads:
+            read = self.base.reads_for(action).copy()
+            read.subtract(keys_read(self.gone, action))
+            read.update(keys_read(self.come, action))
+        elif self.required:
+            read = self.base.reads_for(action)
+        else:
+            return self.base.keys_for(action)
+        return tuple(sorted({*required, *(key for key, count in read.items() if count > 0)}))
 
     def _rules(self) -> tuple[Rule, ...]:
         rules = list(self.base.rules)
@@ -141,6 +171,11 @@ class Maker:
 def conditions_of(policy: Policy) -> Iterator[tuple[Rule, Condition]]:
     """Yield every condition of a policy with its rule, in file order."""
     return ((rule, condition) for rule in policy.rules for condition in rule.conditions)
+
+
+def reads_of(rules: Iterable[Rule]) -> set[tuple[tuple[str, ...] | None, str]]:
+    """Return what rules read, with the actions they read it for."""
+    return {(rule.actions, condition.fact) for rule in rules for condition in rule.conditions}
 
 
 def with_conditions(rule: Rule, new: Mapping[int, Condition | None]) -> Rule:

@@ -5,41 +5,46 @@ Every claim is exact or says that it is unknown; must not know how it is shown o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from lumyn.analysis.boxes import BUDGET, BudgetExceededError
 from lumyn.analysis.candidates import SpaceTooLargeError
-from lumyn.analysis.cells import Space
+from lumyn.analysis.judge import Judge
 from lumyn.analysis.matrix import Matrix
 from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.mutants import Scope, mutants
 from lumyn.analysis.observations import Observation
-from lumyn.analysis.pairs import Difference, Pair, Severity
-from lumyn.analysis.regions import View, actions_of
+from lumyn.analysis.pairs import Difference, Severity
 from lumyn.analysis.witness import AnalysisDefectError
 from lumyn.model import JsonObject
-from lumyn.policy.spec import Condition, Policy, Rule
+from lumyn.policy.spec import Policy
 
 __all__ = ["Judge", "MutationReport", "Survivor", "assess"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Survivor:
     """
     An edit that no vector notices although some request tells it from the policy.
 
     Attributes:
-        difference: The gravest request there is, decided by the engine under both.
+        show: Returns what `difference` is.
         unnoticed: Name of a vector that comes out otherwise and does not say what it expects there, or None.
         reason: Why it is suppressed, or None.
     """
 
     mutant: Mutant
     severity: Severity
-    difference: Difference
+    show: Callable[[], Difference] = field(repr=False, compare=False)
     unnoticed: str | None = None
     reason: str | None = None
+
+    @cached_property
+    def difference(self) -> Difference:
+        """The gravest request there is, decided by the engine under both when it is first asked for."""
+        return self.show()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +159,7 @@ def assess(
             left.append((mutant, unnoticed))
         else:
             killed[mutant.mutant_id] = matrix.rows[place].name
-    judge = Judge(policy, [mutant for mutant, _ in left] if not verify else made, limit=limit)
+    judge = Judge(policy, made, limit=limit)
     if verify:
         _verify(judge, [mutant for mutant in made if mutant.mutant_id in killed])
     accepted = accepted or {}
@@ -163,18 +168,18 @@ def assess(
     unknown: list[str] = []
     for mutant, unnoticed in left:
         try:
-            difference = judge.worst(mutant)
+            finding = judge.finding(mutant)
         except (BudgetExceededError, SpaceTooLargeError):
             unknown.append(mutant.mutant_id)
             continue
-        if difference is None:
+        if finding is None:
             equivalent.append(mutant.mutant_id)
             continue
         survivors.append(
             Survivor(
                 mutant=mutant,
-                severity=difference.severity,
-                difference=difference,
+                severity=finding.severity,
+                show=finding.show,
                 unnoticed=None if unnoticed is None else matrix.rows[unnoticed].name,
                 reason=accepted.get(mutant.mutant_id),
             )
@@ -197,71 +202,8 @@ def assess(
 def _verify(judge: Judge, killed: Sequence[Mutant]) -> None:
     for mutant in killed:
         try:
-            difference = judge.worst(mutant)
+            finding = judge.finding(mutant)
         except (BudgetExceededError, SpaceTooLargeError):
             continue
-        if difference is None:
+        if finding is None:
             raise AnalysisDefectError(f"mutant {mutant.mutant_id} is killed and proved equivalent")
-
-
-class Judge:
-    """Tells mutants of one policy from it, with the spaces of its actions built once for all of them."""
-
-    def __init__(self, policy: Policy, made: Sequence[Mutant], *, limit: int = BUDGET) -> None:
-        self._policy = policy
-        self._limit = limit
-        self._spaces: dict[str, Space] = {}
-        self._views: dict[str, View] = {}
-        self._actions = actions_of(policy)
-        self._extra: list[Condition] = [
-            condition
-            for mutant in made
-            for rule in (mutant.rules or {}).values()
-            if rule is not None
-            for condition in rule.conditions
-        ]
-        self._counting = any(each.fact == "risk.uncertainty" for rule in policy.rules for each in rule.conditions)
-
-    def worst(self, mutant: Mutant) -> Difference | None:
-        """
-        Return the gravest request that tells a mutant from its policy, or None: it is proved that there is none.
-
-        Raises:
-            BudgetExceededError: Neither was found.
-            SpaceTooLargeError: The action reads too many members of a list.
-        """
-        found: Difference | None = None
-        for action in self._concerned(mutant):
-            space = self._space(action, mutant)
-            view = self._views.get(action)
-            if view is None or view.space is not space:
-                view = self._views[action] = View(space, self._policy)
-            pair = Pair(space, view, mutant.policy)
-            difference = pair.first()
-            if difference is None:
-                if not space.complete:
-                    raise BudgetExceededError
-                continue
-            if difference.severity is not Severity.NEW_TRUST:
-                difference = pair.worst() or difference
-            if found is None or difference.severity < found.severity:
-                found = difference
-        return found
-
-    def _concerned(self, mutant: Mutant) -> list[str]:
-        if mutant.default is not None:
-            return self._actions
-        rules: list[Rule] = [*mutant.edited, *(rule for rule in (mutant.rules or {}).values() if rule is not None)]
-        named = set(mutant.required or ())
-        if any(rule.actions is None for rule in rules):
-            return self._actions
-        named.update(action for rule in rules for action in rule.actions or ())
-        return [action for action in self._actions if action in named]
-
-    def _space(self, action: str, mutant: Mutant) -> Space:
-        if self._counting:  # what a mutant counts for its uncertainty is its own
-            return Space(action, [self._policy, mutant.policy], limit=self._limit)
-        space = self._spaces.get(action)
-        if space is None:
-            space = self._spaces[action] = Space(action, [self._policy], extra=self._extra, limit=self._limit)
-        return space

@@ -5,9 +5,10 @@ Taken from results of runs, never from hooks in the evaluator; must not know wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from lumyn.analysis.witness import parsed
 from lumyn.errors import InvalidRequestError
@@ -18,8 +19,6 @@ from lumyn.vectors.format import DecideStep, Expectation
 from lumyn.vectors.runner import Outcome, StepResult, VectorResult
 
 __all__ = ["Observation", "Pins", "observe", "observe_step", "outcome_document"]
-
-_FIELDS = ("verdict", "reason_codes", "matched_rules", "queries", "obligations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,8 @@ class Pins:
     @classmethod
     def of(cls, expect: Expectation) -> Pins:
         """Return what an expectation pins."""
-        fields = {key: value for key, value in expect.record.items() if key in _FIELDS}
-        subset = {key: value for key, value in (expect.subset or {}).items() if key in _FIELDS}
+        fields = {key: value for key, value in expect.record.items() if key in _SHOWN}
+        subset = {key: value for key, value in (expect.subset or {}).items() if key in _SHOWN}
         return cls(fields, subset, expect.exact is not None)
 
     @property
@@ -49,14 +48,18 @@ class Pins:
         """Whether any other verdict is noticed."""
         return self.everything or isinstance(self.fields.get("verdict"), str)
 
+    @property
+    def verdict_only(self) -> bool:
+        """Whether nothing but another verdict can be noticed."""
+        return not self.everything and not self.subset and self.fields.keys() <= {"verdict"}
+
     def notice(self, after: Evaluation) -> bool:
         """Return whether an outcome that is not the recorded one fails the vector."""
         if self.everything:
             return True
-        document = outcome_document(after)
-        if any(not holds(expected, document[key]) for key, expected in self.fields.items()):
+        if any(not holds(expected, _SHOWN[key](after)) for key, expected in self.fields.items()):
             return True
-        return bool(self.subset) and any(True for _ in differences(self.subset, document))
+        return bool(self.subset) and any(True for _ in differences(self.subset, outcome_document(after)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,18 +121,26 @@ def observe_step(name: str, step: StepResult, policy: Policy) -> Observation | N
 
 def outcome_document(evaluation: Evaluation) -> dict[str, JsonValue]:
     """Return the parts of a record that a policy decides, as a record tells them."""
-    return {
-        "verdict": evaluation.verdict.value,
-        "reason_codes": [*evaluation.reason_codes],
-        "matched_rules": [
-            {
-                "rule_id": rule.rule_id,
-                "stage": rule.stage.value,
-                "effect": rule.effect.value,
-                "reason_codes": [*rule.reason_codes],
-            }
-            for rule in evaluation.matched_rules
-        ],
-        "queries": [{"field": query.field, "question": query.question} for query in evaluation.queries],
-        "obligations": [*evaluation.obligations],
-    }
+    return {name: show(evaluation) for name, show in _SHOWN.items()}
+
+
+def _matched(evaluation: Evaluation) -> JsonValue:
+    return [
+        {
+            "rule_id": rule.rule_id,
+            "stage": rule.stage.value,
+            "effect": rule.effect.value,
+            "reason_codes": [*rule.reason_codes],
+        }
+        for rule in evaluation.matched_rules
+    ]
+
+
+_SHOWN: Final[Mapping[str, Callable[[Evaluation], JsonValue]]] = {
+    "verdict": lambda evaluation: evaluation.verdict.value,
+    "reason_codes": lambda evaluation: [*evaluation.reason_codes],
+    "matched_rules": _matched,
+    "queries": lambda evaluation: [{"field": query.field, "question": query.question} for query in evaluation.queries],
+    "obligations": lambda evaluation: [*evaluation.obligations],
+}
+"""Part of the record that a policy decides -> how the record tells it."""

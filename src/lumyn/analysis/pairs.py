@@ -12,10 +12,11 @@ from itertools import combinations
 
 from lumyn.analysis.boxes import EVERYWHERE, Box, BudgetExceededError
 from lumyn.analysis.cells import Space
+from lumyn.analysis.outline import says_the_same
 from lumyn.analysis.regions import Region, RuleBoxes, View
 from lumyn.analysis.witness import AnalysisDefectError, Case, case_at, evaluate, outcome_of
 from lumyn.model import Evaluation, Verdict
-from lumyn.policy.spec import Policy, Rule
+from lumyn.policy.spec import Policy
 
 __all__ = ["Difference", "Pair", "Severity", "severity_of"]
 
@@ -131,7 +132,7 @@ class Pair:
         for rule_id in dict.fromkeys((*self._rules, *self._new_rules)):
             old, new = self._rules.get(rule_id), self._new_rules.get(rule_id)
             before, after = _true(old), _true(new)
-            if old is not None and new is not None and _says_the_same(old.rule, new.rule):
+            if old is not None and new is not None and says_the_same(old.rule, new.rule):
                 if set(before) != set(after):
                     yield rule_id, before, after
                     yield rule_id, after, before
@@ -269,13 +270,3 @@ def _transitions(severity: Severity) -> Iterator[tuple[Verdict, Verdict]]:
 
 def _true(boxes: RuleBoxes | None) -> tuple[Box, ...]:
     return () if boxes is None else boxes.true
-
-
-def _says_the_same(old: Rule, new: Rule) -> bool:
-    """Return whether two rules put the same into a record when they fire, queries apart."""
-    return (old.stage, old.verdict, old.reason_codes, old.obligations) == (
-        new.stage,
-        new.verdict,
-        new.reason_codes,
-        new.obligations,
-    )

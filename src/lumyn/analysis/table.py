@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final, TypeAlias
 
 from lumyn.analysis.observations import Observation
-from lumyn.engine.normalize import LIST_VALUE, derive_facts, fx_rate_matters, ratio, read_evidence, spec_for
+from lumyn.engine.normalize import LIST_VALUE, amount_usd, derive_facts, fx_rate_matters, ratio, read_evidence, spec_for
 from lumyn.model import Facts
 from lumyn.policy.scalars import Scalar
 from lumyn.policy.spec import FX_RATE_KEY, Condition, Policy
@@ -20,13 +20,13 @@ __all__ = ["Table", "Truths", "any_of", "mask_of"]
 Truths: TypeAlias = "tuple[int, int]"
 """Rows in which something is true, and rows in which it is unknown."""
 
-_FACTS: Final[Mapping[str, Callable[[Facts], object]]] = {
-    "amount_usd": lambda facts: facts.amount_usd,
-    "amount_currency": lambda facts: facts.amount_currency,
-    "subject.type": lambda facts: facts.subject_type,
-    "tenant.environment": lambda facts: facts.environment,
-    "subject.roles": lambda facts: facts.roles,
-    "action.tags": lambda facts: facts.tags,
+_FACTS: Final[Mapping[str, Callable[[Observation], object]]] = {
+    "amount_currency": lambda row: row.request.amount_currency,
+    "subject.type": lambda row: row.request.subject_type,
+    "tenant.environment": lambda row: row.request.environment,
+    "subject.roles": lambda row: row.request.roles,
+    "action.tags": lambda row: row.request.tags,
+    "risk.failure_similarity": lambda row: row.similarity,
 }
 
 
@@ -48,20 +48,32 @@ class Table:
         self.acts: dict[str, int] = {}
         for place, row in enumerate(self.rows):
             self.acts[row.request.action_type] = self.acts.get(row.request.action_type, 0) | 1 << place
-        self._facts: Sequence[Facts] = [derive_facts(policy, row.request) for row in self.rows]
+        money = [amount_usd(row.request, policy) for row in self.rows]
+        self._dollars = [amount for amount, _, _ in money]
+        self._facts: dict[int, Facts] = {}
+        self._values: dict[tuple[str, bool], list[tuple[object, int]]] = {}
         self._read: dict[str, list[tuple[Scalar | None, str | None]]] = {}
         self._missing: dict[str, int] = {}
         self._invalid: dict[str, int] = {}
         self._columns: dict[tuple[str, str, type, object], Truths] = {}
-        self._keys: dict[str, tuple[str, ...]] = {action: policy.keys_for(action) for action in self.acts}
-        self.out_of_bounds = mask_of(facts.fx_out_of_bounds for facts in self._facts)
+        self.out_of_bounds = mask_of(out_of_bounds for _, _, out_of_bounds in money)
 
     def read(self, key: str) -> list[tuple[Scalar | None, str | None]]:
         """Return the value and the reason code of one evidence key, a row each, whether or not it matters."""
         found = self._read.get(key)
         if found is None:
             spec = spec_for(self.policy, key)
-            found = self._read[key] = [read_evidence(row.request.evidence.get(key), spec) for row in self.rows]
+            known: dict[tuple[type, object], tuple[Scalar | None, str | None]] = {}
+            found = self._read[key] = []
+            for row in self.rows:
+                raw = row.request.evidence.get(key)
+                if isinstance(raw, (list, dict)):
+                    found.append(read_evidence(raw, spec))
+                    continue
+                name = type(raw), raw
+                if name not in known:
+                    known[name] = read_evidence(raw, spec)
+                found.append(known[name])
         return found
 
     def missing(self, key: str) -> int:
@@ -80,58 +92,73 @@ class Table:
 
     def facts(self, place: int) -> Facts:
         """Return the facts of a row under the policy itself."""
-        return self._facts[place]
-
-    def keys(self, policy: Policy, action: str) -> tuple[str, ...]:
-        """Return the keys that matter to an action under a policy."""
-        return self._keys[action] if policy is self.policy else policy.keys_for(action)
+        found = self._facts.get(place)
+        if found is None:
+            found = self._facts[place] = derive_facts(self.policy, self.rows[place].request)
+        return found
 
     def column(self, condition: Condition, policy: Policy) -> Truths:
         """Return how a condition comes out, whether or not its rule applies."""
         if condition.fact == "risk.uncertainty":
-            return self._compare(condition, self._uncertainties(policy))
+            return _compare(condition, _distinct(self._uncertainties(policy)))
         operand = condition.operand
         name = (condition.fact, condition.operator.name, type(operand), operand)
         found = self._columns.get(name)
         if found is None:
-            found = self._columns[name] = self._compare(condition, self._values(condition))
+            found = self._columns[name] = _compare(condition, self._distinct_values(condition))
         return found
 
-    def _values(self, condition: Condition) -> Iterable[object]:
+    def _distinct_values(self, condition: Condition) -> list[tuple[object, int]]:
+        name = condition.fact, condition.operator.name == "present"
+        found = self._values.get(name)
+        if found is None:
+            found = self._values[name] = _distinct(self._values_of(condition))
+        return found
+
+    def _values_of(self, condition: Condition) -> Iterable[object]:
         key = condition.evidence_key
         if key is not None:
             if condition.operator.name == "present":
                 return (LIST_VALUE if code is not None else value for value, code in self.read(key))
             return (value for value, _ in self.read(key))
-        if condition.fact == "risk.failure_similarity":
-            return (row.similarity for row in self.rows)
+        if condition.fact == "amount_usd":
+            return self._dollars
         look = _FACTS[condition.fact]
-        return (look(facts) for facts in self._facts)
-
-    @staticmethod
-    def _compare(condition: Condition, values: Iterable[object]) -> Truths:
-        true = unknown = 0
-        bit = 1
-        holds, operand = condition.operator.holds, condition.operand
-        present = condition.operator.name == "present"
-        for value in values:
-            if value is None and not present:
-                unknown |= bit
-            elif holds(value, operand):
-                true |= bit
-            bit <<= 1
-        return true, unknown
+        return (look(row) for row in self.rows)
 
     def _uncertainties(self, policy: Policy) -> Iterator[Decimal]:
         for place, row in enumerate(self.rows):
             request = row.request
             bad = good = 0
-            for key in self.keys(policy, request.action_type):
+            for key in policy.keys_for(request.action_type):
                 value, code = self.read(key)[place]
                 matters = key != FX_RATE_KEY or fx_rate_matters(policy, request.action_type, request.amount_currency)
                 bad += code is not None or (value is None and matters)
                 good += value is not None and code is None and matters
             yield ratio(bad, bad + good)
+
+
+def _distinct(values: Iterable[object]) -> list[tuple[object, int]]:
+    """Return the different values, each with the rows that have it; True and 1 are equal in Python and never here."""
+    found: dict[tuple[type, object], int] = {}
+    bit = 1
+    for value in values:
+        name = type(value), value
+        found[name] = found.get(name, 0) | bit
+        bit <<= 1
+    return [(value, rows) for (_, value), rows in found.items()]
+
+
+def _compare(condition: Condition, values: Iterable[tuple[object, int]]) -> Truths:
+    true = unknown = 0
+    holds, operand = condition.operator.holds, condition.operand
+    present = condition.operator.name == "present"
+    for value, rows in values:
+        if value is None and not present:
+            unknown |= rows
+        elif holds(value, operand):
+            true |= rows
+    return true, unknown
 
 
 def any_of(masks: Iterable[int]) -> int:

@@ -5,7 +5,8 @@ Immutable values without behaviour of their own; must not know YAML, requests or
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -246,19 +247,41 @@ class Policy:
 
     def keys_for(self, action_type: str) -> tuple[str, ...]:
         """Return the evidence keys that matter to the action, sorted: required, or read by an applicable rule."""
-        keys = set(self.required_evidence.get(action_type, ()))
-        reads_money = False
-        for rule in self.rules_for(action_type):
-            for condition in rule.conditions:
-                key = condition.evidence_key
-                if key is not None:
-                    keys.add(key)
-                reads_money = reads_money or condition.fact == "amount_usd"
-        if reads_money:
-            keys.add(FX_RATE_KEY)
-        return tuple(sorted(keys))
+        named = action_type if action_type in self.action_types else None  # all others have the same keys
+        found = self._keys.get(named)
+        if found is None:
+            keys = {*self.required_evidence.get(action_type, ()), *self.reads_for(action_type)}
+            found = self._keys[named] = tuple(sorted(keys))
+        return found
+
+    def reads_for(self, action_type: str) -> Counter[str]:
+        """Return the evidence keys that rules read for the action, with how many applicable rules read each."""
+        named = action_type if action_type in self.action_types else None
+        found = self._reads.get(named)
+        if found is None:
+            found = self._reads[named] = keys_read(self.rules, action_type)
+        return found
+
+    @cached_property
+    def _keys(self) -> dict[str | None, tuple[str, ...]]:
+        return {}
+
+    @cached_property
+    def _reads(self) -> dict[str | None, Counter[str]]:
+        return {}
 
     def may_emit(self) -> frozenset[str]:
         """Return every reason code a rule of this policy, or its default, can put into a record."""
         codes = {code for rule in self.rules for code in rule.reason_codes}
         return frozenset(codes | {self.default_reason_code})
+
+
+def keys_read(rules: Iterable[Rule], action_type: str) -> Counter[str]:
+    """Return the evidence keys that rules read for an action, with how many of the rules read each."""
+    found: Counter[str] = Counter()
+    for rule in rules:
+        if rule.applies_to(action_type):
+            facts = {condition.fact for condition in rule.conditions}
+            keys = {fact.removeprefix(EVIDENCE_PREFIX) for fact in facts if fact.startswith(EVIDENCE_PREFIX)}
+            found.update(keys | {FX_RATE_KEY} if "amount_usd" in facts else keys)
+    return found

@@ -15,8 +15,8 @@ from lumyn.analysis.finding import CODES, Example, Finding, Level
 from lumyn.analysis.witness import Case
 from lumyn.digest import sha256_text
 from lumyn.model import JsonObject, JsonValue
+from lumyn.report.broken import apart
 from lumyn.report.github import MOST_ANNOTATIONS
-from lumyn.report.strength import apart
 from lumyn.report.text import printable
 
 __all__ = ["example_lines", "request_words", "sarif", "workflow_commands"]

@@ -70,7 +70,7 @@ def prove(
 
 
 def _document(proof: Proof, named: str) -> dict[str, object]:
-    from lumyn.report.strength import broken_vectors
+    from lumyn.report.broken import broken_vectors
 
     invariant = proof.invariant
     data: dict[str, object] = {
@@ -92,7 +92,7 @@ def _document(proof: Proof, named: str) -> dict[str, object]:
 
 
 def _print(console: Console, file: str, policy: Policy, proofs: list[Proof], named: str) -> None:
-    from lumyn.report.strength import broken_lines
+    from lumyn.report.broken import broken_lines
 
     if not proofs:
         console.line(f"{file}: {policy.policy_id} {policy.policy_version} has no `invariants`")

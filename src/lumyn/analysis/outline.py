@@ -1,0 +1,357 @@
+"""
+How many requests come out under one policy, all at once: rules and verdicts as columns of bits.
+A mutant's outline shares what its edit does not touch with that of the base; must not know whose requests they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from operator import xor
+from typing import Final, Protocol
+
+from lumyn.analysis.mutant import Mutant, reads_of
+from lumyn.analysis.table import Truths, any_of
+from lumyn.model import Stage, Verdict
+from lumyn.policy.spec import BlockKind, Condition, Policy, Rule
+
+__all__ = ["Columns", "Outline", "says_the_same"]
+
+_GUARDED: Final = frozenset({Stage.REQUIREMENTS, Stage.HARD_BLOCKS, Stage.ESCALATIONS})
+_TRUST, _QUERY, _BLOCK = (each.strictness for each in (Verdict.TRUST, Verdict.QUERY, Verdict.ABSTAIN))
+_TWO: Final = 2
+
+
+class Columns(Protocol):
+    """Many requests, a column of bits for each thing there is to know of them."""
+
+    policy: Policy
+    acts: dict[str, int]
+    full: int
+    out_of_bounds: int
+
+    def column(self, condition: Condition, policy: Policy) -> Truths:
+        """Return how a condition comes out, whether or not its rule applies."""
+
+    def missing(self, key: str) -> int:
+        """Return the rows in which a key is missing."""
+
+    def invalid(self, key: str) -> int:
+        """Return the rows in which a key is unusable."""
+
+
+class Outline:
+    """
+    The rows under one policy: the base, or a mutant.
+
+    Attributes:
+        invalid: The rows in which evidence that matters is unusable.
+        required: Action type -> the keys it must have.
+        come: The rules that the base does not have.
+        gone: The rules that only the base has.
+        affected: The actions for which other keys may matter than under the base.
+        counting: Whether it matters how much of the evidence is missing.
+        shares: Whether what an unchanged rule says of the rows is what it says under the base.
+    """
+
+    def __init__(self, table: Columns, policy: Policy | Mutant, *, like: Outline | None = None) -> None:
+        """
+        Args:
+            like: The outline of the policy that this one is an edit of.
+        """
+        self._table = table
+        self._source = policy
+        self._like = like
+        self._own: dict[int, Truths] = {}
+        self._without: dict[tuple[int, ...], tuple[list[int], int]] = {}
+        if isinstance(policy, Mutant):
+            self.come, self.gone, self._rereads = policy.come, policy.gone, policy.rereads
+        else:
+            known = () if like is None else [id(rule) for rule in like.policy.rules]
+            kept = {id(rule) for rule in policy.rules}
+            self.come = tuple(rule for rule in policy.rules if id(rule) not in known)
+            self.gone = tuple(rule for rule in (() if like is None else like.policy.rules) if id(rule) not in kept)
+            self._rereads = reads_of(self.gone) != reads_of(self.come)
+        unmoved = isinstance(policy, Mutant) and not policy.required
+        self.required = (policy.base if isinstance(policy, Mutant) and unmoved else self.policy).required_evidence
+        self.counting: bool = (like is not None and like.counting) or _counts(self.come)
+        self.affected = frozenset(table.acts) if like is None else self._touched(like)
+        alike = like is not None and (self.required is like.required or self.required == like.required)
+        # What a rule says of the rows does not depend on the others, but for what they count and require.
+        self.shares = alike and not self.counting
+        for rule in self.come if self.shares else self.policy.rules:
+            self._own[id(rule)] = self._truth(rule)
+        self.invalid = self._invalid()
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The policy the rows are judged by."""
+        return self._source.policy if isinstance(self._source, Mutant) else self._source
+
+    @property
+    def default(self) -> tuple[Verdict, str]:
+        """What comes out where no rule fires."""
+        source = self._source
+        base = source.base if isinstance(source, Mutant) else source
+        edited = source.default if isinstance(source, Mutant) else None
+        return edited or (base.default_verdict, base.default_reason_code)
+
+    def truth(self, rule: Rule) -> Truths:
+        """Return the rows in which a rule fires, and in which it is undetermined."""
+        found = self._own.get(id(rule))
+        if found is None and self._like is not None:
+            return self._like.truth(rule)
+        return found or (0, 0)
+
+    # Rules
+
+    def _truth(self, rule: Rule) -> Truths:
+        table = self._table
+        where = self.applicable(rule)
+        if not where:
+            return 0, 0
+        if rule.is_requirements_check:
+            true = 0
+            for action, rows in table.acts.items():
+                if rows & where:
+                    for key in self.required.get(action, ()):
+                        true |= rows & table.missing(key)
+            return true & where, 0
+        true, possible = where, where
+        for block in rule.blocks:
+            groups = [self._group(group) for group in block.groups]
+            if block.kind is BlockKind.IF_ANY:
+                true &= any_of(group[0] for group in groups)
+                possible &= any_of(group[1] for group in groups)
+            else:
+                for sure, open_ in groups:
+                    true &= sure
+                    possible &= open_
+        return true, possible & ~true
+
+    def applicable(self, rule: Rule) -> int:
+        """Return the rows whose action a rule applies to."""
+        if rule.actions is None:
+            return self._table.full
+        return any_of(self._table.acts.get(action, 0) for action in rule.actions)
+
+    def decisive(self, rule: Rule, condition: Condition) -> int:
+        """Return the rows in which a rule fires exactly if one of its conditions holds: all its siblings do."""
+        held = lacking = self.applicable(rule)
+        for block in rule.blocks:
+            with_it: list[int] = []
+            without: list[int] = []
+            for group in block.groups:
+                true, _ = self._group(tuple(each for each in group if each is not condition))
+                with_it.append(true)
+                without.append(0 if any(each is condition for each in group) else true)
+            if block.kind is BlockKind.IF_ANY:
+                held, lacking = held & any_of(with_it), lacking & any_of(without)
+            else:
+                for true, less in zip(with_it, without, strict=True):
+                    held, lacking = held & true, lacking & less
+        return held & ~lacking
+
+    @property
+    def blocked(self) -> int:
+        """The rows in which a block of the engine itself fires."""
+        return self.invalid | self._table.out_of_bounds
+
+    def _group(self, group: Iterable[Condition]) -> Truths:
+        true = possible = self._table.full
+        for condition in group:
+            sure, unknown = self._table.column(condition, self._reader(condition))
+            true &= sure
+            possible &= sure | unknown
+        return true, possible
+
+    def _reader(self, condition: Condition) -> Policy:
+        """Return the policy whose keys count for a condition; it matters to uncertainty alone."""
+        return self.policy if condition.fact == "risk.uncertainty" else self._table.policy
+
+    def _touched(self, like: Outline) -> frozenset[str]:
+        """Return the actions for which other keys may matter than under the base."""
+        old, new = like.required, self.required
+        if not self._rereads and old is new:
+            return frozenset()
+        found: set[str] = set()
+        if self._rereads:
+            for rule in (*self.gone, *self.come):
+                found.update(self._table.acts if rule.actions is None else rule.actions)
+        for action in old.keys() | new.keys():
+            if old.get(action) != new.get(action):
+                found.add(action)
+        return frozenset(found & self._table.acts.keys())
+
+    def _invalid(self) -> int:
+        """Return the rows in which evidence that matters is unusable."""
+        table = self._table
+        found = 0 if self._like is None else self._like.invalid
+        for action in self.affected:
+            found &= ~table.acts[action]
+            for key in self.keys(action):
+                found |= table.acts[action] & table.invalid(key)
+        return found
+
+    def keys(self, action: str) -> tuple[str, ...]:
+        """Return the keys that matter to an action."""
+        return self._source.keys_for(action) if action in self.affected else self._table.policy.keys_for(action)
+
+    # Verdicts, all rows at once
+
+    @cached_property
+    def _parts(self) -> tuple[list[int], int, int]:
+        """The rows by strictness of their verdict, those in which no rule fires, and those where trust is withheld."""
+        if self._like is not None and self.shares:
+            fired, blind = self._like._fired(tuple(id(rule) for rule in self.gone))  # noqa: SLF001
+            fired = fired.copy()
+            for rule in self.come:
+                true, unknown = self._own[id(rule)]
+                fired[rule.verdict.strictness] |= true
+                if rule.stage in _GUARDED:
+                    blind |= unknown
+        else:
+            fired, blind = self._fired(())
+            fired = fired.copy()
+        fired[_BLOCK] |= self.blocked
+        left = self._table.full
+        for place in range(_BLOCK, -1, -1):
+            fired[place] &= left
+            left &= ~fired[place]
+        withheld = fired[_TRUST] & blind
+        fired[_TRUST] &= ~withheld
+        fired[_QUERY] |= withheld
+        fired[self.default[0].strictness] |= left
+        return fired, left, withheld
+
+    def _fired(self, gone: tuple[int, ...]) -> tuple[list[int], int]:
+        """Return the rows in which rules of each strictness fire, and where a guard is undetermined, without some."""
+        found = self._without.get(gone)
+        if found is None:
+            fired, blind = [0] * len(Verdict), 0
+            for rule in self.policy.rules:
+                if id(rule) not in gone:
+                    true, unknown = self.truth(rule)
+                    fired[rule.verdict.strictness] |= true
+                    if rule.stage in _GUARDED:
+                        blind |= unknown
+            found = self._without[gone] = fired, blind
+        return found
+
+    def given(self, verdict: Verdict) -> int:
+        """Return the rows that get a verdict."""
+        return self._parts[0][verdict.strictness]
+
+    @property
+    def verdicts(self) -> Mapping[Verdict, int]:
+        """Verdict -> the rows that get it."""
+        return {verdict: self.given(verdict) for verdict in Verdict}
+
+    @property
+    def unmatched(self) -> int:
+        """The rows in which no rule fires."""
+        return self._parts[1]
+
+    @property
+    def trusting(self) -> int:
+        """The rows that are trusted, or would be if every guard were settled."""
+        parts = self._parts
+        return parts[0][_TRUST] | parts[2]
+
+    def other_verdict(self, other: Outline) -> int:
+        """Return the rows that get another verdict from `other`."""
+        return any_of(map(xor, self._parts[0], other._parts[0]))
+
+    def moved(self, other: Outline) -> tuple[int, int, int]:
+        """Return the rows that `other` trusts and this does not, those it judges less strictly otherwise, and more."""
+        old, new = self._parts[0], other._parts[0]
+        trusted = new[_TRUST] & ~old[_TRUST]
+        looser = stricter = tighter = milder = 0
+        for place in range(_BLOCK, _TRUST, -1):
+            looser |= new[place] & stricter
+            stricter |= old[place]
+        for before, after in zip(old, new, strict=True):
+            tighter |= after & milder
+            milder |= before
+        return trusted, looser, tighter
+
+    def tells(self, other: Outline) -> int:
+        """
+        Return rows whose record certainly differs under `other`, the outline of a mutant of this one.
+
+        Returns:
+            0: where rules fire, and what firing ones put into the record, is the same in every row; what is asked for
+            may still differ.
+        """
+        found, exchanged, moves = 0, self._table.full, 0
+        gone = {rule.rule_id: rule for rule in other.gone}
+        for rule in other.come:
+            old = gone.pop(rule.rule_id, None)
+            now = other.truth(rule)[0]
+            before = 0 if old is None else self.truth(old)[0]
+            found |= now ^ before if old is not None and says_the_same(old, rule) else now | before
+            if old is not None and old.index != rule.index:
+                exchanged &= now
+                moves += 1
+        for rule in gone.values():
+            found |= self.truth(rule)[0]
+        if moves == _TWO:
+            found |= exchanged
+        if not other.shares:
+            left_out = {id(rule) for rule in other.gone}
+            for rule in self.policy.rules:
+                if id(rule) not in left_out:
+                    found |= self.truth(rule)[0] ^ other.truth(rule)[0]
+        if self.default != other.default:
+            found |= self.unmatched & other.unmatched
+        return found
+
+    def suspects(self, other: Outline) -> int:
+        """Return rows among which are all that come out otherwise under `other`, an edit of this one."""
+        table = self._table
+        found = 0
+        for action in other.affected:
+            required = self.required.get(action, ()), other.required.get(action, ())
+            asked = (
+                set(required[0]) ^ set(required[1]) if sorted(required[0]) != sorted(required[1]) else set(required[0])
+            )
+            if required[0] != required[1]:
+                found |= table.acts[action] & any_of(table.missing(key) for key in asked)
+            found |= table.acts[action] & any_of(
+                table.invalid(key) for key in set(self.keys(action)) ^ set(other.keys(action))
+            )
+        trusting = self.trusting | other.trusting
+        come = {rule.rule_id: rule for rule in other.come}
+        for old in other.gone:
+            true, unknown = self.truth(old)
+            new = come.pop(old.rule_id, None)
+            if new is not None:
+                now, open_ = other.truth(new)
+                same = says_the_same(old, new) and (old.index, old.queries) == (new.index, new.queries)
+                true, unknown = true ^ now if same else true | now, unknown | open_
+            found |= true | (unknown & trusting)
+        for rule in come.values():
+            true, unknown = other.truth(rule)
+            found |= true | (unknown & trusting)
+        if not other.shares:
+            for rule in self.policy.rules:  # the same rule: it asks for other keys, or counts others
+                (true, unknown), (now, open_) = self.truth(rule), other.truth(rule)
+                found |= (true ^ now) | ((unknown ^ open_) & trusting)
+        if self.default != other.default:
+            found |= self.unmatched
+        return found
+
+
+def says_the_same(old: Rule, new: Rule) -> bool:
+    """Return whether two rules put the same into a record when they fire, queries apart."""
+    return (old.stage, old.verdict, old.reason_codes, old.obligations) == (
+        new.stage,
+        new.verdict,
+        new.reason_codes,
+        new.obligations,
+    )
+
+
+def _counts(rules: Iterable[Rule]) -> bool:
+    """Return whether some rule looks at how much of the evidence is missing."""
+    return any(condition.fact == "risk.uncertainty" for rule in rules for condition in rule.conditions)
