@@ -9,6 +9,7 @@ import gc
 import json
 import os
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,10 @@ from pytest_lumyn.shelf import Shelf
 from pytest_lumyn.tally import Tally, judge, matches
 from pytest_lumyn.xdist import is_controller, is_worker
 
-__all__ = ["Collection", "Gatekeeper", "VectorFile"]
+__all__ = ["PROBLEMS", "Collection", "Gatekeeper", "VectorFile"]
+
+PROBLEMS = "lumyn_problems"
+"""Name of the attribute of a collection report that holds [file, line from 1 or 0, message] of each problem."""
 
 MANY = 1_000
 """From how many items on the time of the garbage collector shows."""
@@ -47,20 +51,22 @@ class VectorFile(pytest.File):
     collection: Collection
     policy: Policy | None = None
     digest: str = ""
-    problem: Problem | None = None
+    problems: Sequence[Problem] = ()
 
     def collect(self) -> Iterator[VectorItem]:
         """Return the items in file order; a file with a problem has none, and says all that is wrong with it."""
-        if self.problem is not None:
-            raise self.CollectError(str(self.problem))
+        if self.problems:
+            raise self._refused()
         try:
             suite = self.collection.load(self)
         except InvalidDocumentError as error:
-            raise self.CollectError(_problems_text(error.problems)) from None
+            self.problems = error.problems
+            raise self._refused() from None
         except LumynError as error:
             raise self.CollectError(str(error)) from None
         if isinstance(suite, Suite) and suite.problems:
-            raise self.CollectError(_problems_text(suite.problems))
+            self.problems = suite.problems
+            raise self._refused()
         self.digest = suite.digest
         self.collection.tally.add(self.path, suite)
         for vector in suite.vectors:
@@ -79,6 +85,12 @@ class VectorFile(pytest.File):
         """Return the policy that decides a vector of this file first."""
         return self.collection.shelf.policy(packed.policy_file, self.policy)
 
+    def _refused(self) -> Exception:
+        lines = [str(problem) for problem in self.problems[:MOST_PROBLEMS]]
+        if len(self.problems) > MOST_PROBLEMS:
+            lines.append(f"and {len(self.problems) - MOST_PROBLEMS} more problems")
+        return self.CollectError("\n".join(lines))
+
     def _item(self, vector: Vector | PackedVector) -> VectorItem:
         try:
             item: VectorItem = VectorItem.from_parent(self, name=vector.vector_id, vector=vector)
@@ -86,13 +98,6 @@ class VectorFile(pytest.File):
             place = f"{vector.file}:{vector.span.line}"
             raise self.CollectError(f"{place}: vector {vector.vector_id}: {error.msg}") from None
         return item
-
-
-def _problems_text(problems: Sequence[Problem]) -> str:
-    lines = [str(problem) for problem in problems[:MOST_PROBLEMS]]
-    if len(problems) > MOST_PROBLEMS:
-        lines.append(f"and {len(problems) - MOST_PROBLEMS} more problems")
-    return "\n".join(lines)
 
 
 class Collection:
@@ -139,8 +144,17 @@ class Collection:
             self.tally.files.add(file_path.as_posix())
         file: VectorFile = VectorFile.from_parent(parent, path=file_path)
         file.collection = self
-        file.problem = problem
+        file.problems = () if problem is None else (problem,)
         return file
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        report = yield
+        if isinstance(collector, VectorFile):
+            vars(report)[PROBLEMS] = [_placed(problem) for problem in collector.problems]
+        return report
 
     def load(self, file: VectorFile) -> Suite | PackedSuite:
         """
@@ -241,6 +255,12 @@ class Collection:
         """Whether `path` is among the arguments: pytest also visits the neighbours of what was asked for."""
         arguments = self.settings.arguments
         return not arguments or any(path == argument or argument in path.parents for argument in arguments)
+
+
+def _placed(problem: Problem) -> list[object]:
+    span = problem.span
+    text = str(problem if span is None else replace(problem, span=None, pointer=""))
+    return ["", 0, text] if span is None else [span.file, span.line, text]
 
 
 class Gatekeeper:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -24,6 +23,7 @@ from lumyn.policy.spec import Policy
 from lumyn.report.run import Cause, PolicyReport, RunReport, Strength, SuiteError, VectorReport, policy_report
 from lumyn.report.text import printable
 from lumyn.vectors.discovery import SUFFIXES
+from pytest_lumyn.collect import PROBLEMS
 from pytest_lumyn.options import absolute
 from pytest_lumyn.report import ATTRIBUTE, Reporter, named_policy, said_of
 from pytest_lumyn.settings import Settings
@@ -55,8 +55,6 @@ _ENDED: Final[Mapping[int, str]] = {
     pytest.ExitCode.INTERNAL_ERROR: "pytest or a plugin of it failed",
     pytest.ExitCode.USAGE_ERROR: "pytest was not used as it can be",
 }
-
-_PLACE: Final = re.compile(r"(?P<path>[^\s:][^:\n]*):(?P<line>\d+)(?::\d+)?: (?P<message>.+)")
 
 
 @dataclass(frozen=True)
@@ -273,17 +271,10 @@ class Reports:
         return f"{self._below(name)}{colon}{line}" if name else place
 
     def _read_errors(self, report: pytest.CollectReport) -> Iterator[SuiteError]:
-        """Yield the problems of a file; each line of a collection error of ours names its own place."""
-        node_id, lines = report.nodeid, report.longreprtext.splitlines()
-        if hasattr(report.longrepr, "reprcrash") or not (lines and _PLACE.match(lines[0])):
-            lines = [said_of(report)]
-        for line in lines:
-            match = _PLACE.match(line)
-            if match:
-                path = self._below(match["path"])
-                yield SuiteError(path=path, line=int(match["line"]), message=match["message"])
-            elif line.strip():
-                yield SuiteError(path=self._below(node_id), line=0, message=line.strip())
+        """Yield the problems of a file, each at its own place; an error of another kind is one."""
+        problems: Sequence[tuple[str, int, str]] = getattr(report, PROBLEMS, ())
+        for file, line, message in problems or [("", 0, said_of(report))]:
+            yield SuiteError(path=self._below(file or report.nodeid), line=line, message=message)
 
     def _write(self, path: Path, text: str) -> None:
         name = _shown(path, self._config.invocation_params.dir)

@@ -8,9 +8,11 @@ from fnmatch import fnmatch
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from jsonschema import Draft202012Validator
+from plugin.shop import POLICY, VECTORS
 
 from lumyn.testing import Repo, Run
 
@@ -227,6 +229,70 @@ def test_github_paths_are_relative_to_the_checkout(make_repo: Callable[..., Repo
     env = {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(repo.path.parent)}
     run = repo.run_pytest("--lumyn-vectors", env=env)
     run.match(f"::error file={repo.path.name}/vectors/shop/refund.yml,line=26,*")
+
+
+ODD_NAMES = {
+    "a, b": "a%2C b",
+    "100%": "100%25",
+    "%2C": "%252C",
+    "7:1: x": "7%3A1%3A x",
+    "line\nend": "line%0Aend",
+    "cr\rx": "cr%0Dx",
+    "::error::": "%3A%3Aerror%3A%3A",
+    "seen\u202eneenu": "seen\\u202eneenu",
+}
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_github_reads_odd_names_back_and_no_name_is_a_command(make_repo: Callable[..., Repo], name: str) -> None:
+    """In a folder of the checkout: drifts, the rule behind them, and every problem of a file at its own line."""
+    folder = f"app/vectors/{name}"
+    repo = make_repo(dict.fromkeys(("pytest.ini", "policies/shop.yml", "vectors/shop/refund.yml")))
+    repo.write("app/pytest.ini", "[pytest]\n")
+    repo.write("app/policies/a, b:1%.yml", POLICY.replace("trust_up_to_usd: 25", "trust_up_to_usd: 200"))
+    repo.write(f"{folder}/f.yml", VECTORS.replace("policies/shop.yml", '"policies/a, b:1%.yml"'))
+    env = {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(repo.path)}
+    options = ("--lumyn-vectors", "--lumyn-report=gitlab:gl.json", "--lumyn-report=r.sarif")
+    run = repo.run_pytest(*options, env=env, cwd="app")
+    place = f"app/vectors/{ODD_NAMES[name]}/f.yml"
+    commands = [line for line in run.stdout.splitlines() if line.startswith("::")]
+    assert 2 == len(commands)
+    assert commands[0].startswith(f"::error file={place},line=26,title=Lumyn%3A limit[at_limit]::verdict ")
+    assert commands[1].startswith("::notice file=app/policies/a%2C b%3A1%25.yml,line=37,title=Lumyn%3A rule behind")
+    (entry,) = json.loads(repo.read("app/gl.json"))
+    assert {"path": f"{folder}/f.yml", "lines": {"begin": 26}} == entry["location"]
+    (result,) = json.loads(repo.read("app/r.sarif"))["runs"][0]["results"]
+    assert (f"{folder}/f.yml", 26) == (unquote(spot(result["locations"][0])[0]), spot(result["locations"][0])[1])
+    repo.replace(f"{folder}/f.yml", "at_limit, 200, ESCALATE", "at_limit, 200, ESCALATED")
+    repo.replace(f"{folder}/f.yml", "  - name: limit\n", "  - name: limit\n    oops: 1\n")
+    run = repo.run_pytest(*options, env=env, cwd="app")
+    commands = [line for line in run.stdout.splitlines() if line.startswith("::")]
+    assert [f"::error file={place},line={line},title=Lumyn%3A file cannot be read" for line in (21, 27)] == [
+        line.partition(" read::")[0] + " read" for line in commands
+    ]
+
+
+def test_gitlab_fingerprints_are_unique_and_stay(make_repo: Callable[..., Repo]) -> None:
+    """Also of two problems in one line and of vectors of one name, and when lines above come and go."""
+    repo = make_repo({"vectors/other.yml": VECTORS})
+    repo.replace("policies/shop.yml", "trust_up_to_usd: 25", "trust_up_to_usd: 200")
+    repo.write("vectors/bad.yml", "oops: 1\nvectors: [{a: 1, b: 2, name: x}, {name: x}]\n")
+    option, going_on = "--lumyn-report=gitlab:gl.json", "--continue-on-collection-errors"
+    repo.run_pytest("--lumyn-vectors", option, going_on)
+    entries = json.loads(repo.read("gl.json"))
+    assert 7 <= len(entries) == len({entry["fingerprint"] for entry in entries})
+    for entry in entries:
+        assert {"description", "check_name", "fingerprint", "severity", "location"} == set(entry)
+        assert entry["severity"] in {"info", "minor", "major", "critical", "blocker"}
+        assert {"path": str, "lines": dict} == {key: type(value) for key, value in entry["location"].items()}
+        assert 1 <= entry["location"]["lines"]["begin"]
+        assert not entry["location"]["path"].startswith(("/", "./"))
+    for name in ("vectors/bad.yml", "vectors/other.yml"):
+        repo.write(name, f"# a line more\n{repo.read(name)}")
+    repo.run_pytest("--lumyn-vectors", option, going_on)
+    moved = json.loads(repo.read("gl.json"))
+    assert [entry["fingerprint"] for entry in entries] == [entry["fingerprint"] for entry in moved]
+    assert entries != moved
 
 
 def test_nothing_is_annotated_elsewhere(loose: Repo) -> None:

@@ -32,7 +32,7 @@ def workflow_commands(report: RunReport) -> Iterator[str]:
         yield f"::error title=Lumyn: the run failed::{_data(failure)}"
     notices = [("notice", path, line, "Lumyn: rule behind drift", text) for path, line, text in _rules(report)]
     for kind, path, line, title, text in [*errors[: MOST_ANNOTATIONS - len(failures)], *notices[:MOST_ANNOTATIONS]]:
-        place = f"file={_property(path)}" + (f",line={line}" if line else "")
+        place = f"file={_path(path)}" + (f",line={line}" if line else "")
         yield f"::{kind} {place},title={_property(title)}::{_data(text)}"
 
 
@@ -54,3 +54,9 @@ def _data(text: str) -> str:
 
 def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _path(text: str) -> str:
+    """Return the name of a file as the runner reads it back; what nobody could see in a log is shown instead."""
+    exact = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(exact.replace(":", "%3A").replace(",", "%2C"))

@@ -10,7 +10,7 @@ from typing import Final
 
 from lumyn.digest import sha256_text
 from lumyn.model import JsonObject
-from lumyn.report.run import RunReport
+from lumyn.report.run import RunReport, error_identities
 from lumyn.report.sarif import kind_of
 from lumyn.report.text import printable
 
@@ -23,11 +23,11 @@ def render(report: RunReport) -> str:
     """Return a JSON array: an entry for what failed the run, each unreadable file and each vector that failed."""
     entries: list[JsonObject] = [_entry("run-failed", failure, ".", 1, failure) for failure in report.failures]
     entries += [
-        _entry("suite-invalid", error.message, error.path, error.line or 1, f"{error.path}\n{error.message}")
-        for error in report.errors
+        _entry("suite-invalid", error.message, error.path, error.line or 1, identity)
+        for error, identity in zip(report.errors, error_identities(report.errors), strict=True)
     ]
     entries += [
-        _entry(kind_of(vector), f"{vector.vector}: {vector.summary}", vector.path, vector.line, vector.node_id)
+        _entry(kind_of(vector), f"{vector.vector}: {vector.summary}", vector.path, vector.line, vector.identity)
         for vector in report.failed
     ]
     return json.dumps(entries, indent=2, ensure_ascii=False) + "\n"

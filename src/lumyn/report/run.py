@@ -5,8 +5,9 @@ Must not know how a run was made or in which format it is written.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,6 +30,7 @@ __all__ = [
     "Table",
     "VectorReport",
     "by_cause",
+    "error_identities",
     "policy_report",
 ]
 
@@ -36,6 +38,7 @@ UPDATED: Final = "updated"
 OUTCOMES: Final = ("passed", "failed", "skipped", "xfailed", UPDATED)
 DEFAULT_RULE: Final = "default"
 """What records name where no rule fired."""
+_LINE: Final = re.compile(r"\bline \d+")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -87,6 +90,11 @@ class VectorReport:
     explanation: tuple[str, ...]
     cause: Cause | None
     document: JsonObject
+
+    @property
+    def identity(self) -> str:
+        """What tells it from all others of the repository, and stays the same when lines come and go."""
+        return f"{self.path}::{self.vector}"
 
     @property
     def outcome_text(self) -> str:
@@ -306,6 +314,15 @@ class RunReport:
         """The failures by cause: looser ones first, then the largest."""
         found = by_cause(self.failed)
         return tuple(sorted(found, key=lambda group: (group.direction != "looser", -len(group.vectors), group.cause)))
+
+
+def error_identities(errors: Iterable[SuiteError]) -> Iterator[str]:
+    """Yield what tells an error from all others of a run, and stays the same when lines above it come and go."""
+    seen: Counter[str] = Counter()
+    for error in errors:
+        text = f"{error.path}\n{_LINE.sub('line', error.message)}"
+        seen[text] += 1
+        yield text if seen[text] == 1 else f"{text}\n{seen[text]}"
 
 
 def by_cause(failed: Iterable[VectorReport]) -> list[Group]:

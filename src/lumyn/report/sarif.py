@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from lumyn.digest import sha256_text
 from lumyn.model import JsonObject, JsonValue
-from lumyn.report.run import RunReport, SuiteError, VectorReport
+from lumyn.report.run import RunReport, SuiteError, VectorReport, error_identities
 from lumyn.report.text import printable
 
 __all__ = ["MOST_RESULTS", "kind_of", "render"]
@@ -41,7 +41,10 @@ def kind_of(vector: VectorReport) -> str:
 
 def render(report: RunReport) -> str:
     """Return a log of one run: a result for each vector that failed and each file that could not be read."""
-    results = [*(_error(error) for error in report.errors), *(_result(vector) for vector in report.failed)]
+    results = [
+        *map(_error, report.errors, error_identities(report.errors)),
+        *(_result(vector) for vector in report.failed),
+    ]
     run: JsonObject = {
         "tool": {
             "driver": {
@@ -76,7 +79,7 @@ def _result(vector: VectorReport) -> JsonObject:
         "message": {"text": printable(f"{vector.vector}: {vector.summary}")},
         "locations": [_location(vector.path, vector.line)],
         **({"relatedLocations": related} if related else {}),
-        "partialFingerprints": {"lumynVector/v1": sha256_text(vector.node_id)},
+        "partialFingerprints": {"lumynVector/v1": sha256_text(vector.identity)},
     }
 
 
@@ -90,13 +93,13 @@ def _related(vector: VectorReport) -> Iterator[JsonObject]:
         yield {"id": 0, "message": {"text": text}, **_location(path, int(line))}
 
 
-def _error(error: SuiteError) -> JsonObject:
+def _error(error: SuiteError, identity: str) -> JsonObject:
     return {
         "ruleId": "suite-invalid",
         "level": "error",
         "message": {"text": printable(error.message)},
         "locations": [_location(error.path, error.line)],
-        "partialFingerprints": {"lumynVector/v1": sha256_text(f"{error.path}\n{error.message}")},
+        "partialFingerprints": {"lumynVector/v1": sha256_text(identity)},
     }
 
 
