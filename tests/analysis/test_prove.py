@@ -200,6 +200,26 @@ def test_over_budget_nothing_is_proved() -> None:
     assert proof.status is Status.UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("conditions", "status"),
+    [
+        ({"evidence.fx_rate_to_usd_present": True}, Status.UNKNOWN),
+        ({"amount_usd_present": True}, Status.UNKNOWN),
+        ({"risk.uncertainty_lt": 0.2}, Status.UNKNOWN),
+        ({"evidence.fx_rate_to_usd_present": False}, Status.PROVED),
+        ({"evidence.fx_rate_to_usd_gt": 2}, Status.PROVED),
+    ],
+)
+def test_a_rate_that_is_left_out(conditions: dict[str, Any], status: Status) -> None:
+    """A guard that fires because the rate is there rewards whoever leaves it out: that is never called proved."""
+    rules = [
+        {"id": "R1", **ruled("ESCALATIONS", "ESCALATE", conditions)},
+        {"id": "R2", **ruled("TRUST_PATHS", "TRUST", {"evidence.flag_is": True})},
+    ]
+    policy = build_policy({**DEFAULTS, "evidence": {"flag": {"type": "boolean"}}, "rules": rules})
+    assert status is prove(policy, invariant(InvariantKind.FAIL_CLOSED)).status
+
+
 VACUOUS: dict[str, dict[str, Any]] = {
     "no request meets its conditions": {
         "kind": InvariantKind.NEVER,

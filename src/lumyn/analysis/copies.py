@@ -47,13 +47,20 @@ def cuts(policy: Policy, fact: str) -> Iterator[Condition]:
 
 
 def twins_of(
-    view: View, dimension: str, pair: tuple[int, int], verdicts: tuple[Verdict, Verdict], *, withheld: bool = True
+    view: View,
+    dimension: str,
+    pair: tuple[int, int],
+    verdicts: tuple[Verdict, Verdict],
+    *,
+    inside: Sequence[Box],
+    withheld: bool = True,
 ) -> Twins | None:
     """
     Return two requests that lie in two cells of one dimension, agree in all others, and get two given verdicts.
 
     Args:
         pair: The cells.
+        inside: Boxes that do not mention the dimension; the requests lie in one of them.
         withheld: Whether the first may be one whose `TRUST` is withheld for want of a fact.
 
     Raises:
@@ -65,13 +72,13 @@ def twins_of(
         if first.withheld and not withheld:
             continue
         for second in view.regions(verdicts[1]):
-            there = _at(second, place, pair[1])
-            here = _at(first, place, pair[0])
+            there = _kept(view, second, place, pair[1])
+            here = _kept(view, first, place, pair[0])
             if here is None or there is None:
                 continue
-            must = [boxes for region in (here, there) for boxes in region.must]
+            must = [inside, *(boxes for region in (here, there) for boxes in region.must)]
             start: Box = ((place, 1 << pair[0]),)
-            corner = space.search.find(start, must=must, avoid=(*here.avoid, *there.avoid))
+            corner = space.search.find(start, must=must, avoid=dict.fromkeys((*here.avoid, *there.avoid)))
             if corner is not None:
                 point = dict(space.point(corner))
                 other = {**point, dimension: space.dimensions[place].values[pair[1]]}
@@ -111,6 +118,14 @@ def forfeited(view: View, dimension: str, absent: int, cell: int) -> tuple[Case,
 
 def _holds_at(box: Box, place: int, cell: int) -> bool:
     return all(dimension != place or mask >> cell & 1 for dimension, mask in box)
+
+
+def _kept(view: View, region: Region, place: int, cell: int) -> Region | None:
+    """Return what `_at` does, of a region that the view keeps: neighbouring cells ask for the same."""
+    key = (id(region), place, cell)
+    if key not in view.slices:
+        view.slices[key] = _at(region, place, cell)
+    return view.slices[key]
 
 
 def _at(region: Region, place: int, cell: int) -> Region | None:
