@@ -23,6 +23,7 @@ from lumyn.errors import InvalidConfigError
 from lumyn.policy.loader import parse_policy
 from lumyn.policy.spec import Policy
 from lumyn.report.beside import strength
+from lumyn.report.folding import folded
 from lumyn.report.strength import SHOWN, coverage_lines, mutation_lines
 from lumyn.report.text import printable
 from lumyn.vectors.runner import Outcome, VectorResult
@@ -32,7 +33,7 @@ from pytest_lumyn.report import Reporter
 from pytest_lumyn.reports import Reports
 from pytest_lumyn.settings import Settings
 from pytest_lumyn.tally import Tally
-from pytest_lumyn.xdist import is_worker
+from pytest_lumyn.xdist import is_worker, terminal_width
 
 __all__ = ["Gates", "Strength", "read_gates"]
 
@@ -276,14 +277,16 @@ class Strength:
             if covered is not None:
                 terminalreporter.section(f"lumyn policy coverage: {name}", sep="-")
                 for line in coverage_lines(covered):
-                    terminalreporter.write_line(printable(line))
+                    for part in folded(printable(line), terminal_width(self._config)):
+                        terminalreporter.write_line(part)
             terminalreporter.section(f"lumyn mutation: {name}", sep="-")
             for place, line in enumerate(mutation_lines(mutated)):
                 worst = bool(place == 1 and mutated.survivors and mutated.survivors[0].severity is Severity.NEW_TRUST)
-                terminalreporter.write_line(printable(line), red=worst, bold=worst)
+                for part in folded(printable(line), terminal_width(self._config)):
+                    terminalreporter.write_line(part, red=worst, bold=worst)
         if not self._gates.gated:
             return
         if self._note:
-            terminalreporter.write_line(f"lumyn: gates not judged: {self._note}", yellow=True)
+            terminalreporter.write_line(f"lumyn: gates not judged: {self._note}", bold=True)
         for line in self.failures:
             terminalreporter.write_line(f"FAILED lumyn gate: {printable(line)}", red=True)

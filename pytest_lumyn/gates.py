@@ -83,7 +83,7 @@ class Gates:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._note:
-            terminalreporter.write_line(f"lumyn: suite not judged: {self._note}", yellow=True)
+            terminalreporter.write_line(f"lumyn: suite not judged: {self._note}", bold=True)
         if self._lines:
             terminalreporter.section(f"lumyn: since {printable(GIT + (self._settings.since or ''))}", sep="-")
         for line in self._lines:

@@ -291,14 +291,13 @@ class Reports:
 
     def _tell_github(self, report: RunReport) -> None:
         from lumyn.report.github import workflow_commands
+        from lumyn.report.markdown import render as markdown
 
         self._lines += workflow_commands(report)
         path = os.environ.get("GITHUB_STEP_SUMMARY")
         if not path:
             return
-        text = _render("markdown", report)
-        if len(text.encode()) > _MOST_SUMMARY_BYTES:
-            text = "\n".join(text.splitlines()[:3]) + "\n"
+        text = markdown(report, most_bytes=_MOST_SUMMARY_BYTES)
         try:
             with open(path, "a", encoding="utf-8") as summary:
                 summary.write(text)

@@ -151,7 +151,7 @@ class Updater:
         width = max(len(transition) for transition, _, _ in lines)
         for transition, count, why in sorted(lines):
             note = f"  (refused, {printable(why)})" if why else ""
-            terminalreporter.write_line(f"{transition.ljust(width)} {count:5}{note}", yellow=bool(why))
+            terminalreporter.write_line(f"{transition.ljust(width)} {count:5}{note}", bold=bool(why))
             for node_id in reasons[transition, why][:EXAMPLES] if why else ():
                 terminalreporter.write_line(f"{'':{width}}        {printable(node_id)}")
         print_files(terminalreporter, written)

@@ -107,7 +107,7 @@ def test_colours_are_pytests_own_and_change_no_text(looser: Repo) -> None:
     coloured = looser.run_pytest("--lumyn-vectors", "--color=yes", "-rN", env={"PY_COLORS": "1"})
     assert "\x1b[" not in plain.stdout
     line = next(line for line in coloured.stdout.splitlines() if "limit[at_limit]" in line and "TRUST" in line)
-    assert "\x1b[33m\x1b[1mESCALATE\x1b[0m" in line
+    assert "\x1b[35m\x1b[1mESCALATE\x1b[0m" in line
     assert "\x1b[32m\x1b[1mTRUST\x1b[0m" in line
 
     def failures(text: str) -> str:

@@ -97,3 +97,21 @@ def test_other_parts_have_their_tables() -> None:
     assert 2 == html.count("Coverage &lt;b&gt;")
     assert "<code>&lt;i&gt;</code>" in html
     assert "<b>" not in html
+    assert "\\" not in html
+
+
+def test_what_does_not_fit_is_left_out_with_a_word() -> None:
+    """A step summary has a limit; what is kept is whole, and what is kept is the beginning."""
+    failed = [
+        vector("failed", node_id=f"a::{place}", cause=Cause(f"change {place}"), summary="x" * 100)
+        for place in range(300)
+    ]
+    run = RunReport(version="1", vectors=tuple(failed))
+    whole = render(run)
+    assert whole == render(run, most_bytes=len(whole.encode()) + 200)
+    short = render(run, most_bytes=20_000)
+    assert len(short.encode()) <= 20_000
+    assert short.splitlines()[:5] == whole.splitlines()[:5]
+    assert short.count("<details>") == short.count("</details>")
+    assert "does not fit" in short.splitlines()[-1]
+    assert "does not fit" in render(run, most_bytes=10)

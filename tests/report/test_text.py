@@ -12,6 +12,7 @@ from vector_suites import POLICY, Root
 
 from lumyn.core.decide import Gate
 from lumyn.model import JsonObject
+from lumyn.report.folding import folded
 from lumyn.report.text import Segment, Style, headline, plain, printable, render, terminal_markup
 from lumyn.vectors import RunHooks, VectorResult, run
 
@@ -41,6 +42,7 @@ def test_a_failure(suite_root: Root) -> None:
     """Place, verdicts, codes lost and gained, deciding rule, nearest miss, memory, and how to run it again."""
     expected = """\
 vectors/refund/limits.yaml:14 limit[at_limit]   verdict ESCALATE -> TRUST   reason_codes -NO_MATCH_DEFAULT_ESCALATE +ACME_SMALL
+  looser        more permissive than expected
   decided by    R050 (TRUST_PATHS) policies/p.yml:40   amount_usd 200 <= 250
   nearest miss  R030 (ESCALATIONS) amount_usd 200 > 200 is false; more than 200 would ESCALATE
   memory        0 items, failure_similarity 0
@@ -54,6 +56,7 @@ def test_a_narrow_terminal(suite_root: Root) -> None:
 vectors/refund/limits.yaml:14 limit[at_limit]
   verdict ESCALATE -> TRUST   reason_codes
   -NO_MATCH_DEFAULT_ESCALATE +ACME_SMALL
+  looser  more permissive than expected
   decided by  R050 (TRUST_PATHS)
     policies/p.yml:40   amount_usd 200 <= 250
   nearest miss  R030 (ESCALATIONS) amount_usd
@@ -104,6 +107,7 @@ def test_styles_name_what_a_piece_is(suite_root: Root) -> None:
         "+ACME_SMALL": Style.GAINED,
     } == styled
     assert {"red": True} == terminal_markup(Style.LOST)
+    assert not {"yellow", "blue", "cyan", "white"} & {name for style in Style for name in terminal_markup(style)}
     assert {} == terminal_markup(Style.PLAIN)
 
 
@@ -147,7 +151,8 @@ def test_a_scenario_shows_its_steps(suite_root: Root) -> None:
     """
     lines = plain(render(suite_root.run(text), width=200)).split("\n")
     assert lines[0].startswith("vectors/a.yaml:15 story step second   verdict ESCALATE -> TRUST")
-    assert "  steps         first TRUST, advance P1D, second TRUST (2 not run)" == lines[1]
+    assert "  looser        more permissive than expected" == lines[1]
+    assert "  steps         first TRUST, advance P1D, second TRUST (2 not run)" == lines[2]
 
 
 def test_an_error_is_shown_with_its_problems(suite_root: Root) -> None:
@@ -164,7 +169,7 @@ def test_an_error_that_did_not_come_is_shown(suite_root: Root) -> None:
     text = "- { name: one, request: { $use: small }, expect: { error: INVALID_REQUEST_SCHEMA } }\n"
     lines = plain(render(suite_root.run(text), width=200)).split("\n")
     assert "vectors/a.yaml:10 one   outcome INVALID_REQUEST_SCHEMA -> TRUST" == lines[0]
-    assert lines[2].startswith("  decided by    R050")
+    assert lines[3].startswith("  decided by    R050")
 
 
 def test_an_invalid_vector_lists_its_problems(suite_root: Root) -> None:
@@ -255,9 +260,21 @@ def test_no_data_reaches_a_terminal_raw(suite_root: Root) -> None:
 
 def test_wide_characters_count_twice() -> None:
     """Columns, not code points."""
-    from lumyn.report.text import _columns
+    from lumyn.report.folding import _columns
 
     assert 2 == _columns("日")
     assert 1 == _columns("é")
     assert 1 == _columns(unicodedata.normalize("NFD", "é"))
     assert Segment("x") == Segment("x", Style.PLAIN)
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80])
+def test_a_folded_line_keeps_its_words_and_its_indent(width: int) -> None:
+    """Further lines stand two columns further in; what fits is left as it is."""
+    line = "  missing: R020 risk >= 0.7: no request at 0.7 that it decides  (+7)"
+    lines = folded(line, width)
+    assert line.split() == " ".join(lines).split()
+    assert all(len(each) <= width for each in lines)
+    assert lines[0].startswith("  missing")
+    assert all(each.startswith("    ") and not each.startswith("     ") for each in lines[1:])
+    assert [line] == folded(line, len(line))

@@ -22,8 +22,8 @@ __all__ = ["VERDICT_STYLES", "print_events", "print_record", "print_record_line"
 
 VERDICT_STYLES: Final = {
     Verdict.TRUST: "bold green",
-    Verdict.ESCALATE: "bold yellow",
-    Verdict.QUERY: "bold cyan",
+    Verdict.ESCALATE: "bold magenta",
+    Verdict.QUERY: "bold",
     Verdict.ABSTAIN: "bold red",
 }
 _WIDE: Final = 110

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from html import escape
 from typing import Final
 
 from lumyn.report.run import Group, PolicyReport, RunReport, Table
@@ -17,11 +18,28 @@ __all__ = ["code", "headline", "render", "table"]
 MOST_GROUPS: Final = 50
 MOST_VECTORS: Final = 200
 _EXAMPLES: Final = 3
+_CUT: Final = "\nThe rest does not fit in here; `--lumyn-report=FILE.html` holds everything.\n"
 
 
-def render(report: RunReport) -> str:
-    """Return the report: one line that says it all, drift by cause, then the details folded away."""
-    return "\n".join(_lines(report)) + "\n"
+def render(report: RunReport, *, most_bytes: int | None = None) -> str:
+    """
+    Return the report: one line that says it all, drift by cause, then the details folded away.
+
+    Args:
+        most_bytes: What the place it goes to takes; the first part that does not fit is left out with all after it,
+            and a last line says so.
+    """
+    kept: list[str] = []
+    left = None if most_bytes is None else most_bytes - len(_CUT.encode())
+    for part in _parts(report):
+        text = "\n".join(part) + "\n"
+        if left is not None:
+            left -= len(text.encode())
+            if left < 0:
+                kept.append(_CUT)
+                break
+        kept.append(text)
+    return "".join(kept)
 
 
 def headline(report: RunReport) -> str:
@@ -61,26 +79,35 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Seq
         yield f"| {' | '.join(row)} |"
 
 
-def _lines(report: RunReport) -> Iterator[str]:
+def _parts(report: RunReport) -> Iterator[Iterable[str]]:
+    yield _head(report)
+    if report.groups:
+        yield _groups(report.groups)
+        yield _failed(report)
+    if report.errors:
+        yield _errors(report)
+    for policy in report.policies:
+        yield _policy(policy)
+    for strength in report.strengths.values():
+        yield from (_table(each) for each in strength.tables)
+
+
+def _head(report: RunReport) -> Iterator[str]:
     yield f"## Lumyn vectors: {report.status}"
     yield ""
     yield headline(report)
     if report.failures:
         yield ""
         yield from (f"- {code(failure)}" for failure in report.failures[:MOST_GROUPS])
-    if report.groups:
-        yield from _groups(report.groups)
-        yield from _failed(report)
-    if report.errors:
-        yield from ["", "### Files that could not be read", ""]
-        for error in report.errors[:MOST_GROUPS]:
-            place = f"{error.path}:{error.line}" if error.line else error.path
-            yield f"- {code(place)} {code(error.message)}"
-    for policy in report.policies:
-        yield from _policy(policy)
-    for strength in report.strengths.values():
-        for each in strength.tables:
-            yield from _table(each)
+
+
+def _errors(report: RunReport) -> Iterator[str]:
+    yield from ["", "### Files that could not be read", ""]
+    for error in report.errors[:MOST_GROUPS]:
+        place = f"{error.path}:{error.line}" if error.line else error.path
+        yield f"- {code(place)} {code(error.message)}"
+    if len(report.errors) > MOST_GROUPS:
+        yield f"- and {_count(len(report.errors) - MOST_GROUPS, 'problem')} more"
 
 
 def _groups(groups: Sequence[Group]) -> Iterator[str]:
@@ -113,7 +140,7 @@ def _failed(report: RunReport) -> Iterator[str]:
 def _policy(policy: PolicyReport) -> Iterator[str]:
     verdicts = tuple(policy.verdicts)
     title = f"{policy.policy_id} {policy.policy_version}"
-    yield from ["", "<details>", f"<summary>Rules against verdicts: {_text(title)}</summary>", ""]
+    yield from ["", "<details>", f"<summary>Rules against verdicts: {_html(title)}</summary>", ""]
     rows = (
         (
             code(rule.rule_id, cell=True),
@@ -133,19 +160,30 @@ def _policy(policy: PolicyReport) -> Iterator[str]:
 
 
 def _table(extra: Table) -> Iterator[str]:
-    yield from ["", f"### {_text(extra.title)}"]
-    if extra.note:
-        yield from ["", _text(extra.note)]
+    yield from ["", "<details>", f"<summary>{_html(f'{extra.title}. {extra.note}'.strip())}</summary>"]
     if extra.rows:
         yield ""
-        cells = ([code(cell, cell=True) for cell in row] for row in extra.rows[:MOST_VECTORS])
+        cells = ([_cell(cell) for cell in row] for row in extra.rows[:MOST_VECTORS])
         yield from table([_text(column) for column in extra.columns], cells)
+        if len(extra.rows) > MOST_VECTORS:
+            yield from ["", f"and {len(extra.rows) - MOST_VECTORS} more"]
+    yield from ["", "</details>"]
+
+
+def _cell(shown: str) -> str:
+    """Return a cell: plain words and numbers as they are, anything else as code."""
+    return shown if re.fullmatch(r"[A-Za-z0-9]+( [A-Za-z0-9]+)*", shown) else code(shown, cell=True)
 
 
 def _text(text: str) -> str:
     """Return text in which nothing is markup, a mention or a reference."""
     escaped = re.sub(r"([\\`*_{}\[\]()#+!|~>@:$-])", r"\\\1", printable(text))
     return escaped.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _html(text: str) -> str:
+    """Return text for within a tag, where backslashes are not Markdown's."""
+    return escape(printable(text))
 
 
 def _count(number: int, noun: str) -> str:

@@ -40,6 +40,7 @@ SHOWN: Final = {
 _MOST_SURVIVORS: Final = 5
 _MOST_EDITS: Final = 3
 _MOST_NAMES: Final = 4
+_MOST_TITLES: Final = 20
 _MOST_FACTS: Final = 2
 
 
@@ -172,7 +173,7 @@ def coverage_table(report: CoverageReport) -> Table:
             str(report.covered(criterion)),
             str(len(report.of(criterion))),
             str(report.infeasible(criterion)),
-            "; ".join(goal.title for goal in report.missing(criterion)),
+            _some([goal.title for goal in report.missing(criterion)]),
         )
         for criterion, name in SHOWN.items()
     ]
@@ -182,6 +183,11 @@ def coverage_table(report: CoverageReport) -> Table:
         columns=("criterion", "covered", "goals", "infeasible", "missing"),
         rows=tuple(rows),
     )
+
+
+def _some(titles: Sequence[str]) -> str:
+    more = [f"and {len(titles) - _MOST_TITLES} more"] if len(titles) > _MOST_TITLES else []
+    return "; ".join([*titles[:_MOST_TITLES], *more])
 
 
 def mutation_table(report: MutationReport) -> Table:
@@ -197,10 +203,12 @@ def mutation_table(report: MutationReport) -> Table:
         for survivor in report.survivors
     ]
     rows += [("unknown", name, "", "given up over budget") for name in report.unknown]
+    count = report.count(Severity.NEW_TRUST)
+    grave = f" {count} unnoticed {'edit opens' if count == 1 else 'edits open'} a new path to TRUST." if count else ""
     return Table(
         title=f"Mutation: {policy.policy_id} {policy.policy_version}",
         note=f"{report.total} mutants, {len(report.equivalent)} equivalent (proved), "
-        f"{len(report.killed)} of {report.killable} killed.",
+        f"{len(report.killed)} of {report.killable} killed.{grave}",
         columns=("kind", "mutant", "edit", "a request that tells"),
         rows=tuple(rows),
     )

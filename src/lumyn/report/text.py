@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
-import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from lumyn.core.alternatives import WhatIf
 from lumyn.core.deciding import DecidingRule
@@ -19,11 +16,13 @@ from lumyn.engine.nearest import NearMiss
 from lumyn.errors import InvalidDocumentError
 from lumyn.model import JsonValue, Stage, Verdict
 from lumyn.policy.scalars import decimal_text
+from lumyn.report.folding import GAP, Line, Segment, Style, Word, fold, plain, printable, terminal_markup, words_of
 from lumyn.vectors.drift import Drift, DriftKind, itemise
 from lumyn.vectors.expect import is_operators
 from lumyn.vectors.explain import Explanation, MemoryNote, explain
 from lumyn.vectors.format import AdvanceStep
 from lumyn.vectors.runner import Outcome, StepOutcome, StepResult, VectorResult
+from lumyn.vectors.transition import Direction, direction
 
 __all__ = ["Line", "Segment", "Style", "headline", "plain", "printable", "render", "terminal_markup"]
 
@@ -34,74 +33,12 @@ _SHOWN_DIFFERENCES: Final = 20
 _SHOWN_MATCHES: Final = 3
 _ARROW: Final = "->"
 _OPERATOR_TEXTS: Final = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "any_order": "in any order"}
-
-
-class Style(StrEnum):
-    """What a piece of text is; how that looks is the face's business."""
-
-    PLAIN = "plain"
-    PLACE = "place"
-    NAME = "name"
-    LABEL = "label"
-    TRUST = "trust"
-    ESCALATE = "escalate"
-    QUERY = "query"
-    ABSTAIN = "abstain"
-    LOST = "lost"
-    GAINED = "gained"
-    DIM = "dim"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A piece of one line, printable, without line ends."""
-
-    text: str
-    style: Style = Style.PLAIN
-
-
-Line: TypeAlias = "list[Segment]"
-
-_MARKUP: Final[dict[Style, dict[str, bool]]] = {
-    Style.PLACE: {"bold": True},
-    Style.NAME: {"bold": True},
-    Style.TRUST: {"green": True, "bold": True},
-    Style.ESCALATE: {"yellow": True, "bold": True},
-    Style.QUERY: {"cyan": True, "bold": True},
-    Style.ABSTAIN: {"red": True, "bold": True},
-    Style.LOST: {"red": True},
-    Style.GAINED: {"green": True},
-    Style.ERROR: {"red": True},
-}
 _VERDICT_STYLES: Final = {verdict.value: Style(verdict.value.lower()) for verdict in Verdict}
-
-
-def terminal_markup(style: Style) -> dict[str, bool]:
-    """Return the keyword arguments that `pytest.TerminalReporter` and its writer take for a style."""
-    return _MARKUP.get(style, {})
-
-
-def printable(text: str) -> str:
-    r"""
-    Return `text` with everything a terminal would obey, or a reader would not see, written as an escape.
-
-    Control characters (C0, DEL, C1), bidirectional and other format controls, line separators, surrogates and
-    unassigned code points become `\x1b`, `\u202e` and the like.
-    """
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else _escaped(each) for each in text)
-
-
-def plain(lines: Iterable[Line]) -> str:
-    """Return lines as one text, without styles and without a final line end."""
-    return "\n".join("".join(segment.text for segment in line) for line in lines)
 
 
 def headline(result: VectorResult) -> str:
     """Return a result in one line of any length: place, name, what was expected and what came out."""
-    return plain(_fold(_headline(result, _explained(result)), sys.maxsize, indent=0))
+    return plain(fold(_headline(result, _explained(result)), sys.maxsize, indent=0))
 
 
 def render(
@@ -121,62 +58,45 @@ def render(
         At least one line. All text is printable.
     """
     explanation = _explained(result)
-    fold = max(width, _NARROWEST)
-    lines = _fold(_headline(result, explanation), fold, indent=2)
+    columns = max(width, _NARROWEST)
+    lines = fold(_headline(result, explanation), columns, indent=2)
     if verbosity < 0 or (result.outcome is Outcome.PASSED and verbosity < 1):
         return lines
     if result.outcome is Outcome.INVALID:
         for problem in result.problems:
-            lines += _fold(_words(printable(str(problem)), Style.ERROR, lead=2), fold, indent=4)
+            lines += fold(words_of(printable(str(problem)), Style.ERROR, lead=2), columns, indent=4)
         return lines
     if explanation is not None:
+        if result.outcome is Outcome.FAILED and direction(result) is Direction.LOOSER:
+            lines += _entry("looser", words_of("more permissive than expected", Style.WARNING), columns)
         for label, words in _entries(result, explanation, rerun or explanation.rerun):
-            lines += _entry(label, words, fold)
+            lines += _entry(label, words, columns)
         if accept is not None and result.outcome is Outcome.FAILED:
             command = accept.startswith("pytest ")  # to be copied, so it stays in one piece
-            words = [[Segment(printable(accept))]] if command else _words(printable(accept))
-            lines += _entry("accept", words, fold)
+            words = [[Segment(printable(accept))]] if command else words_of(printable(accept))
+            lines += _entry("accept", words, columns)
         if verbosity >= 1:
-            lines += _itemised(explanation.step.drifts, fold)
+            lines += _itemised(explanation.step.drifts, columns)
         if verbosity >= 2:
             lines += _documents(explanation.step)
     return lines
-
-
-_Word: TypeAlias = "list[Segment]"
-_GAP: Final[_Word] = []
-"""Stands between groups of words that belong apart; nothing at a line's end."""
 
 
 def _explained(result: VectorResult) -> Explanation | None:
     return None if result.outcome is Outcome.INVALID else explain(result)
 
 
-def _escaped(character: str) -> str:
-    code = ord(character)
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-def _words(text: str, style: Style = Style.PLAIN, *, lead: int = 0) -> list[_Word]:
-    words: list[_Word] = [[Segment(word, style)] for word in text.split(" ") if word]
-    if words and lead:
-        words[0].insert(0, Segment(" " * lead))
-    return words
-
-
-def _headline(result: VectorResult, explanation: Explanation | None) -> list[_Word]:
+def _headline(result: VectorResult, explanation: Explanation | None) -> list[Word]:
     vector = result.vector
     step = None if explanation is None else explanation.step
     span = vector.span if step is None or not vector.is_scenario else step.step.span
-    words: list[_Word] = [
+    words: list[Word] = [
         [Segment(printable(f"{span.file}:{span.line}"), Style.PLACE)],
         [Segment(printable(vector.vector_id), Style.NAME)],
     ]
     if result.outcome is Outcome.INVALID:
         count = len(result.problems)
-        return [*words, *_words(f"cannot run: {count} problem{'s' if count != 1 else ''}", Style.ERROR)]
+        return [*words, *words_of(f"cannot run: {count} problem{'s' if count != 1 else ''}", Style.ERROR)]
     if vector.is_scenario and step is not None and step.outcome is StepOutcome.FAILED:
         words += [[Segment("step")], [Segment(printable(step.name), Style.NAME)]]
     if explanation is None:
@@ -184,12 +104,12 @@ def _headline(result: VectorResult, explanation: Explanation | None) -> list[_Wo
     if result.outcome is Outcome.PASSED:
         codes = () if explanation.step.record is None else explanation.step.record.reason_codes
         return [*words, *_verdict(explanation.got), *([[Segment(f"({', '.join(codes)})")]] if codes else [])]
-    return [*words, _GAP, *_summary(explanation)]
+    return [*words, GAP, *_summary(explanation)]
 
 
-def _summary(explanation: Explanation) -> list[_Word]:
+def _summary(explanation: Explanation) -> list[Word]:
     """Return what differs, in few words: the verdict, the reason codes, else the first other difference."""
-    words: list[_Word] = []
+    words: list[Word] = []
     if explanation.expected and explanation.expected != explanation.got:
         named = {*explanation.expected.split(" or "), explanation.got}
         kind = "verdict" if named <= _VERDICT_STYLES.keys() else "outcome"
@@ -197,14 +117,14 @@ def _summary(explanation: Explanation) -> list[_Word]:
     elif explanation.got:
         words += _verdict(explanation.got)
     if explanation.lost or explanation.gained:
-        words += [_GAP, [Segment("reason_codes")], *_lost_gained(explanation.lost, explanation.gained)]
+        words += [GAP, [Segment("reason_codes")], *_lost_gained(explanation.lost, explanation.gained)]
     if len(words) <= 1:
         for drift in explanation.step.drifts[:1]:
-            words += [_GAP, *_drift_words(drift, drift.path)]
+            words += [GAP, *_driftwords_of(drift, drift.path)]
     return words
 
 
-def _entries(result: VectorResult, explanation: Explanation, rerun: str) -> Iterator[tuple[str, list[_Word]]]:
+def _entries(result: VectorResult, explanation: Explanation, rerun: str) -> Iterator[tuple[str, list[Word]]]:
     step = explanation.step
     if result.vector.is_scenario:
         yield "steps", _strip(result)
@@ -215,9 +135,9 @@ def _entries(result: VectorResult, explanation: Explanation, rerun: str) -> Iter
             continue
         if drift.kind is DriftKind.ERROR and isinstance(step.error, InvalidDocumentError):
             for place, problem in enumerate(step.error.problems):
-                yield ("error" if place == 0 else "and"), _words(printable(str(problem)))
+                yield ("error" if place == 0 else "and"), words_of(printable(str(problem)))
             continue
-        yield drift.kind.value, _drift_words(drift, drift.path.removeprefix(drift.kind.value).removeprefix("."))
+        yield drift.kind.value, _driftwords_of(drift, drift.path.removeprefix(drift.kind.value).removeprefix("."))
     for place, rule in enumerate(explanation.deciding):
         yield ("decided by" if place == 0 else "and"), _deciding(rule)
     if explanation.nearest is not None:
@@ -227,8 +147,8 @@ def _entries(result: VectorResult, explanation: Explanation, rerun: str) -> Iter
     yield "rerun", [[Segment(printable(rerun))]]
 
 
-def _strip(result: VectorResult) -> list[_Word]:
-    words: list[_Word] = []
+def _strip(result: VectorResult) -> list[Word]:
+    words: list[Word] = []
     ran = [step for step in result.steps if step.outcome is not StepOutcome.NOT_RUN]
     for step in ran:
         if words:
@@ -243,57 +163,57 @@ def _strip(result: VectorResult) -> list[_Word]:
             words.append([Segment(step.error.reason_code, Style.ERROR)])
     left = len(result.steps) - len(ran)
     if left:
-        words += _words(f"({left} not run)", Style.DIM)
+        words += words_of(f"({left} not run)", Style.DIM)
     return words
 
 
-def _drift_words(drift: Drift, path: str) -> list[_Word]:
-    words: list[_Word] = [[Segment(printable(path), Style.NAME)]] if path else []
+def _driftwords_of(drift: Drift, path: str) -> list[Word]:
+    words: list[Word] = [[Segment(printable(path), Style.NAME)]] if path else []
     if drift.lost or drift.gained:
         return [*words, *_lost_gained(drift.lost, drift.gained)]
     if drift.message and drift.message != "absent":
-        return [*words, *_words(printable(drift.message))]
+        return [*words, *words_of(printable(drift.message))]
     actual = drift.message or _value(drift.actual)
-    return [*words, *_words(f"expected {_expected(drift.expected)}, got {actual}")]
+    return [*words, *words_of(f"expected {_expected(drift.expected)}, got {actual}")]
 
 
-def _deciding(rule: DecidingRule) -> list[_Word]:
-    words: list[_Word] = [[Segment(printable(rule.rule_id), Style.NAME)]]
+def _deciding(rule: DecidingRule) -> list[Word]:
+    words: list[Word] = [[Segment(printable(rule.rule_id), Style.NAME)]]
     if rule.stage is not Stage.DEFAULT:
         words.append([Segment(f"({rule.stage})")])
     if rule.span is not None:
         words.append([Segment(printable(f"{rule.span.file}:{rule.span.line}"), Style.PLACE)])
     if rule.operands:
-        words.append(_GAP)
+        words.append(GAP)
     for place, operand in enumerate(rule.operands):
-        words += _words(("and " if place else "") + printable(operand))
+        words += words_of(("and " if place else "") + printable(operand))
     return words
 
 
-def _nearest(miss: NearMiss, found: WhatIf | None) -> list[_Word]:
+def _nearest(miss: NearMiss, found: WhatIf | None) -> list[Word]:
     outcome = "is false" if miss.known else "is unknown"
     change = miss.change if found is None else found.words or miss.change
-    words: list[_Word] = [[Segment(printable(miss.rule_id), Style.NAME)], [Segment(f"({miss.stage})")]]
-    words += _words(f"{printable(miss.comparison)} {outcome}; {printable(change)} would")
+    words: list[Word] = [[Segment(printable(miss.rule_id), Style.NAME)], [Segment(f"({miss.stage})")]]
+    words += words_of(f"{printable(miss.comparison)} {outcome}; {printable(change)} would")
     if found is not None and found.verdict is miss.effect:
         return [*words, *_verdict(found.verdict.value)]
-    words += _words("fire it" if found is not None and found.fires else "make it true")
-    return words if found is None else [*words, *_words("and give"), *_verdict(found.verdict.value)]
+    words += words_of("fire it" if found is not None and found.fires else "make it true")
+    return words if found is None else [*words, *words_of("and give"), *_verdict(found.verdict.value)]
 
 
-def _memory(memory: MemoryNote) -> list[_Word]:
+def _memory(memory: MemoryNote) -> list[Word]:
     if memory.items is None:
-        return _words("could not be read")
+        return words_of("could not be read")
     noun = "item" if memory.items == 1 else "items"
-    words = _words(f"{memory.items} {noun}, failure_similarity {decimal_text(memory.failure_similarity)}")
+    words = words_of(f"{memory.items} {noun}, failure_similarity {decimal_text(memory.failure_similarity)}")
     for place, match in enumerate(memory.matches[:_SHOWN_MATCHES]):
         text = f"{match.label} {decimal_text(match.score)} {_cut(printable(match.summary))}"
-        words += [[Segment("(best:" if place == 0 else "then:", Style.DIM)], *_words(text, Style.DIM)]
+        words += [[Segment("(best:" if place == 0 else "then:", Style.DIM)], *words_of(text, Style.DIM)]
         words[-1].append(Segment(")" if place == len(memory.matches[:_SHOWN_MATCHES]) - 1 else ";", Style.DIM))
     return words
 
 
-def _itemised(drifts: Sequence[Drift], fold: int) -> list[Line]:
+def _itemised(drifts: Sequence[Drift], columns: int) -> list[Line]:
     found = [
         (".".join(part for part in (drift.path, difference.path) if part), difference.expected, difference.actual)
         for drift in drifts
@@ -303,12 +223,12 @@ def _itemised(drifts: Sequence[Drift], fold: int) -> list[Line]:
     ]
     if not found:
         return []
-    lines = _entry("differences", _words(f"{len(found)}, expected {_ARROW} got"), fold)
+    lines = _entry("differences", words_of(f"{len(found)}, expected {_ARROW} got"), columns)
     for path, expected, actual in found[:_SHOWN_DIFFERENCES]:
-        words: list[_Word] = [[Segment(printable(path), Style.NAME)], *_words(_value(expected), Style.LOST)]
-        words += [[Segment(_ARROW)], *_words(_value(actual), Style.GAINED)]
+        words: list[Word] = [[Segment(printable(path), Style.NAME)], *words_of(_value(expected), Style.LOST)]
+        words += [[Segment(_ARROW)], *words_of(_value(actual), Style.GAINED)]
         words[0].insert(0, Segment(" " * 4))
-        lines += _fold(words, fold, indent=6)
+        lines += fold(words, columns, indent=6)
     if len(found) > _SHOWN_DIFFERENCES:
         lines.append([Segment(f"    and {len(found) - _SHOWN_DIFFERENCES} more", Style.DIM)])
     return lines
@@ -328,14 +248,14 @@ def _documents(step: StepResult) -> list[Line]:
     return lines
 
 
-def _lost_gained(lost: Sequence[str], gained: Sequence[str]) -> list[_Word]:
+def _lost_gained(lost: Sequence[str], gained: Sequence[str]) -> list[Word]:
     return [
         *([Segment(printable(f"-{name}"), Style.LOST)] for name in lost),
         *([Segment(printable(f"+{name}"), Style.GAINED)] for name in gained),
     ]
 
 
-def _verdict(text: str) -> list[_Word]:
+def _verdict(text: str) -> list[Word]:
     return [[Segment(word, _VERDICT_STYLES.get(word, Style.PLAIN))] for word in printable(text).split(" ")]
 
 
@@ -358,41 +278,9 @@ def _cut(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 
 
-def _entry(label: str, words: list[_Word], fold: int) -> list[Line]:
-    width = _LABEL_WIDTH if fold >= 60 else len(label) + 2
+def _entry(label: str, words: list[Word], columns: int) -> list[Line]:
+    width = _LABEL_WIDTH if columns >= 60 else len(label) + 2
     lead = Segment(f"  {label.ljust(width)}" if len(label) < width else f"  {label}  ", Style.LABEL)
     if not words:
         return [[lead]]
-    return _fold([[lead, *words[0]], *words[1:]], fold, indent=2 + width if fold >= 60 else 4)
-
-
-def _fold(words: Sequence[_Word], width: int, *, indent: int) -> list[Line]:
-    """Return words as lines of at most `width` columns where that is possible, all but the first indented."""
-    lines: list[Line] = []
-    line: Line = []
-    used, gap = 0, 0
-    for word in words:
-        if not word:
-            gap = 2
-            continue
-        size = sum(_columns(segment.text) for segment in word)
-        if line and used + 1 + gap + size > width:
-            lines.append(line)
-            line, used = [Segment(" " * indent)], indent
-        elif line:
-            line.append(Segment(" " * (1 + gap)))
-            used += 1 + gap
-        line += word
-        used += size
-        gap = 0
-    lines.append(line)
-    return lines
-
-
-def _columns(text: str) -> int:
-    """Return how many columns `text` takes; wide East Asian characters take two (Unicode annex 11)."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text
-    )
+    return fold([[lead, *words[0]], *words[1:]], columns, indent=2 + width if columns >= 60 else 4)

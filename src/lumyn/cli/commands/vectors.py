@@ -39,13 +39,14 @@ _STYLES: Final = {
     "name": "bold",
     "label": "dim",
     "trust": "bold green",
-    "escalate": "bold yellow",
-    "query": "bold cyan",
+    "escalate": "bold magenta",
+    "query": "bold",
     "abstain": "bold red",
     "lost": "red",
     "gained": "green",
     "dim": "dim",
     "error": "red",
+    "warning": "bold red",
 }
 
 
