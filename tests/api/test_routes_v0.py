@@ -203,18 +203,15 @@ def test_a_list_is_filtered(client: Client) -> None:
         ("limit=1&limit=2", "VALUE_DUPLICATE", "/limit"),
         ("limt=1", "FIELD_UNKNOWN", ""),
         ("since=yesterday", "VALUE_INVALID", "/since"),
-        ("since=0001-01-01T00:00:00%2B14:00", None, None),
+        ("since=9999-12-31T23:59:59-23:59", "VALUE_INVALID", "/since"),
         ("cursor=x", "VALUE_INVALID", "/cursor"),
         ("tenant_id=", "VALUE_INVALID", "/tenant_id"),
         ("reason_code='", "VALUE_INVALID", "/reason_code"),
         ("action_type=x", "VALUE_INVALID", "/action_type"),
     ],
 )
-def test_a_query_that_cannot_be_meant(client: Client, query: str, code: str | None, pointer: str | None) -> None:
+def test_a_query_that_cannot_be_meant(client: Client, query: str, code: str, pointer: str) -> None:
     reply = client.call("GET", f"/v0/decisions?{query}")
-    if code is None:
-        assert reply.status in {200, 422}
-        return
     assert (422, "INVALID_REQUEST_SCHEMA") == (reply.status, reply.code)
     assert [(code, pointer)] == [(each["code"], each["pointer"]) for each in reply.data["problems"]]
 

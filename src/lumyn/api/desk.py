@@ -64,8 +64,8 @@ class Desk:
         return await asyncio.shield(future)
 
     def close(self) -> None:
-        """Finish what was begun, and what waits, and end the threads."""
-        self._executor.shutdown(wait=True)
+        """Finish what was begun, and end the threads. What waits is not begun: whoever asked was waited for already."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _done(self, future: asyncio.Future[Result]) -> None:
         self._held -= 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from fastapi import APIRouter, Request, Response
@@ -29,6 +29,7 @@ Value = TypeVar("Value")
 
 MOST_LISTED: Final = 100
 _LISTED: Final = 20
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ULID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _CODE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,127}")
 _ACTION: Final = re.compile(r"[a-z0-9_]+(?:\.[a-z0-9_]+)+")
@@ -184,7 +185,6 @@ def _moment(text: str) -> str:
     at = datetime.fromisoformat(text)
     at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
     try:
-        milliseconds = int(at.timestamp() * 1000)
-    except OverflowError:
+        return rfc3339(max(0, (at - _EPOCH) // timedelta(milliseconds=1)))
+    except OverflowError:  # in UTC it lies beyond the year 9999, or before the year 1
         raise ValueError from None
-    return rfc3339(max(0, milliseconds))

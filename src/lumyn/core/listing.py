@@ -18,6 +18,8 @@ __all__ = ["Page", "Wanted", "newest_seq", "page", "recent", "since_seq"]
 
 _MOST_LOOKED_AT: Final = 2_000
 """Of a page: how many rows are read for it, so that a rare reason code holds the store up no longer than others."""
+_LARGE_BYTES: Final = 8 * 1_048_576
+"""A page of so much holds no more: its records may be as large as requests are allowed to be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +109,14 @@ def page(store: Store, wanted: Wanted, *, limit: int, after: str | None = None) 
     )
     found: list[DecisionRecord] = []
     last = None
+    size = 0
     for count, row in enumerate(rows, start=1):
-        if len(found) == limit:
+        if len(found) == limit or size >= _LARGE_BYTES:
             return Page(records=tuple(found), next=last)
         record = record_from_json(row.record_json)
         if wanted.met(row, record):
             found.append(record)
+            size += len(row.record_json)
         last = row.decision_id
         if count == _MOST_LOOKED_AT:
             return Page(records=tuple(found), next=last)

@@ -6,12 +6,13 @@ which is named here and found when the command runs, so that nothing of it is ne
 from __future__ import annotations
 
 import pkgutil
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Protocol
 
 import typer
 
-from lumyn.cli.console import Console
+from lumyn.cli.console import Console, OutputError, PipeClosedError
 from lumyn.cli.exit_codes import ExitCode
 from lumyn.cli.options import JsonFlag
 from lumyn.errors import InstallationError
@@ -94,11 +95,12 @@ def serve(
     config_file: Path | None = context.obj
     run = _service()
     config = load_config(file=config_file, arguments=arguments)
-    run(config, announce=lambda listening: _announce(listening, as_json=json))
+    run(config, announce=lambda listening: _announced(listening, as_json=json))
     return ExitCode.OK
 
 
 def _service() -> _Serve:
+    """Return the service. Raises `InstallationError` without the extra."""
     try:
         found: _Serve = pkgutil.resolve_name(_SERVICE)
     except ModuleNotFoundError as error:
@@ -107,6 +109,12 @@ def _service() -> _Serve:
         message = f"the service needs `{error.name.partition('.')[0]}`, which is not installed"
         raise InstallationError(message, reason_code="EXTRA_NOT_INSTALLED", hint=_INSTALL) from None
     return found
+
+
+def _announced(listening: _Listening, *, as_json: bool) -> None:
+    # It listens, whether or not anybody reads that.
+    with suppress(PipeClosedError, OutputError):
+        _announce(listening, as_json=as_json)
 
 
 def _announce(listening: _Listening, *, as_json: bool) -> None:
