@@ -17,19 +17,23 @@ from typing import Any
 from common import ROOT, SUPPORT_POLICY, arguments, report
 
 from lumyn.analysis.check import check
-from lumyn.analysis.coverage import cover
+from lumyn.analysis.coverage import Criterion, cover
 from lumyn.analysis.diff import diff
+from lumyn.analysis.emit import suggestions_text
 from lumyn.analysis.matrix import Matrix
 from lumyn.analysis.mutants import mutants
 from lumyn.analysis.mutation import assess
 from lumyn.analysis.observations import Observation, observe
 from lumyn.analysis.prove import prove
+from lumyn.analysis.suggest import Suggestion, suggest
 from lumyn.analysis.witness import parsed
+from lumyn.documents import load
 from lumyn.engine.evaluator import compile_policy
+from lumyn.errors import InvalidVectorError
 from lumyn.policy.loader import load_policy, parse_policy
 from lumyn.policy.spec import Policy
 from lumyn.vectors.discovery import discover
-from lumyn.vectors.loader import load_suite
+from lumyn.vectors.loader import load_suite, parse_suite
 from lumyn.vectors.runner import run
 
 _ZERO = Decimal(0)
@@ -137,6 +141,28 @@ def kill_all(policy: Policy, rows: list[Observation], most: int | None = None) -
     return len(made)
 
 
+def suggesting(policy: Policy, rounds: int) -> bool:
+    """Measure suggestions from scratch: every edit and goal of the policy closed, by few vectors, soon."""
+    found = suggest(policy, [])
+    took = seconds(lambda: suggest(policy, []), rounds)
+    ran = [suite_of(found.found)] if not found.left else []
+    rows = [row for suite in ran for row in suite]
+    after, covered = assess(policy, rows), cover(policy, rows)
+    open_ = len(after.survivors) + len(after.unknown) + sum(len(covered.missing(each)) for each in Criterion)
+    print(f"suggestions from scratch: {len(found.found)}, each decided by a gate, in {took:.2f} s; {open_} left open")
+    met = report("suggestions from scratch, in s", took, 1)
+    met &= report("suggestions from scratch", len(found.found), 60)
+    return report("edits and goals they leave open", open_, 0) and met
+
+
+def suite_of(found: tuple[Suggestion, ...]) -> list[Observation]:
+    """Return what suggestions decide, run as vectors from the text that would be written."""
+    text = suggestions_text(found, policy_file=SUPPORT_POLICY.relative_to(ROOT).as_posix())
+    document = load(text.encode(), file="s.yml", error=InvalidVectorError)
+    vectors = parse_suite(document, path=ROOT / "s.yml", root=ROOT).vectors
+    return observe((run(vector) for vector in vectors), load_policy(SUPPORT_POLICY))
+
+
 def main() -> int:
     options = arguments("Analysis against one evaluation, and its growth.", rounds=5)
     rounds, met = options.rounds, True
@@ -157,6 +183,7 @@ def main() -> int:
     whole = seconds(lambda: (assess(policy, rows), cover(policy, rows)), rounds)
     print(f"coverage and mutation of {len(rows)} decisions, proofs included: {whole * 1e3:.0f} ms")
 
+    met &= suggesting(policy, rounds)
     large = policy_of(synthetic(1000))
     wide = policy_of(synthetic(300))
     many = requests_for(wide, 300)

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import random
+import re
+import time
 from functools import cache
 
 import golden
 import pytest
 
-from lumyn.analysis.coverage import cover
+from lumyn.analysis.changes import apart
+from lumyn.analysis.choosing import choose
+from lumyn.analysis.coverage import Criterion, cover
 from lumyn.analysis.emit import suggestions_text
+from lumyn.analysis.mutants import Scope
 from lumyn.analysis.mutation import assess
+from lumyn.analysis.naming import names
 from lumyn.analysis.observations import Observation, observe
-from lumyn.analysis.suggest import SHOWN_GOALS, Suggestion, suggest
+from lumyn.analysis.suggest import Suggestion, suggest
 from lumyn.documents import load
 from lumyn.errors import InvalidVectorError
-from lumyn.vectors.format import Vector
+from lumyn.policy.loader import parse_policy
+from lumyn.vectors.format import DecideStep, Vector
 from lumyn.vectors.loader import parse_suite
 from lumyn.vectors.runner import Outcome, run
 
@@ -25,12 +32,12 @@ def observed(file: str) -> tuple[Observation, ...]:
     return tuple(observe(golden.of_policy(file), golden.policy(file)))
 
 
-def half(file: str) -> list[Observation]:
+def half(file: str, seed: int = 3) -> list[Observation]:
     rows = observed(file)
-    return random.Random(3).sample(rows, len(rows) // 2)
+    return random.Random(seed).sample(rows, len(rows) // 2)
 
 
-def written(file: str, found: list[Suggestion]) -> list[Vector]:
+def written(file: str, found: tuple[Suggestion, ...]) -> list[Vector]:
     """Return suggestions as vectors, read back from the text that would be written."""
     text = suggestions_text(found, policy_file=file)
     document = load(text.encode(), file="s.yml", error=InvalidVectorError)
@@ -39,42 +46,135 @@ def written(file: str, found: list[Suggestion]) -> list[Vector]:
     return list(suite.vectors)
 
 
-@pytest.mark.parametrize("file", golden.POLICY_FILES)
-def test_half_of_the_vectors_are_made_up_for(file: str) -> None:
-    """With the suggestions, written and run, nothing survives and no goal is missing; most edit one field."""
-    policy, rows = golden.policy(file), half(file)
-    before = assess(policy, rows)
-    assert before.survivors
-    found = suggest(policy, rows)
-    results = [run(vector) for vector in written(file, found)]
-    assert {Outcome.PASSED} == {result.outcome for result in results}
-    with_them = [*rows, *observe(results, policy)]
-    after = assess(policy, with_them)
+def nothing_left(file: str, rows: list[Observation], scope: Scope) -> None:
+    policy = golden.policy(file)
+    after = assess(policy, rows, scope=scope)
     assert ([], ()) == ([each.mutant.mutant_id for each in after.survivors], after.unknown)
-    covered = cover(policy, with_them)
-    assert [] == [goal.name for criterion in SHOWN_GOALS for goal in covered.missing(criterion)]
-    assert 10 * sum(each.base is not None for each in found) >= 8 * len(found)
+    covered = cover(policy, rows)
+    assert [] == [goal.name for criterion in Criterion for goal in covered.missing(criterion)]
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_half_of_the_vectors_are_made_up_for(scope: Scope) -> None:
+    """With the suggestions, written and run, nothing survives and no goal is missing; most edit one field."""
+    found: list[Suggestion] = []
+    for file in golden.POLICY_FILES:
+        rows = half(file)
+        assert assess(golden.policy(file), rows).survivors
+        suggestions = suggest(golden.policy(file), rows, scope=scope)
+        assert () == suggestions.left
+        results = [run(vector) for vector in written(file, suggestions.found)]
+        assert {Outcome.PASSED} == {result.outcome for result in results}
+        nothing_left(file, [*rows, *observe(results, golden.policy(file))], scope)
+        found += suggestions.found
+    one_field = [each for each in found if each.base and not each.base.proposed and len(each.changed) == 1]
+    assert 10 * len(one_field) >= 9 * len(found)
 
 
 @pytest.mark.parametrize("file", golden.POLICY_FILES)
 def test_nothing_is_suggested_where_nothing_is_missing(file: str) -> None:
-    assert [] == suggest(golden.policy(file), observed(file))
+    suggestions = suggest(golden.policy(file), observed(file), scope=Scope.FULL)
+    assert ((), ()) == (suggestions.found, suggestions.left)
+
+
+@pytest.mark.parametrize("scope", Scope)
+@pytest.mark.parametrize("file", golden.POLICY_FILES)
+def test_from_scratch_everything_is_closed(file: str, scope: Scope) -> None:
+    """Without any vector: few of them, each run as it is written, leave no edit and no goal open."""
+    suggestions = suggest(golden.policy(file), [], scope=scope)
+    assert () == suggestions.left
+    assert len(suggestions.found) <= 60
+    vectors = written(file, suggestions.found)
+    results = [run(vector) for vector in vectors]
+    assert {Outcome.PASSED} == {result.outcome for result in results}
+    nothing_left(file, observe(results, golden.policy(file)), scope)
+    for vector, each in zip(vectors, suggestions.found, strict=True):
+        step = vector.steps[0]
+        assert isinstance(step, DecideStep)
+        assert () == apart(step.request, each.case.request)
+        assert vector.proposed
 
 
 @pytest.mark.parametrize("file", golden.POLICY_FILES)
-def test_from_scratch_nearly_all_is_closed(file: str) -> None:
-    """Without any vector: what is left are a few edits about memory that no experience tried here reaches."""
-    policy = golden.policy(file)
-    found = suggest(policy, [])
-    results = [run(vector) for vector in written(file, found)]
-    assert {Outcome.PASSED} == {result.outcome for result in results}
-    after = assess(policy, observe(results, policy))
-    assert 100 * len(after.killed) >= 95 * after.killable
+def test_minimal_are_fewer_and_close_as_much(file: str) -> None:
+    few, more = suggest(golden.policy(file), [], minimal=True), suggest(golden.policy(file), [])
+    assert () == few.left
+    assert len(few.found) < len(more.found)
+
+
+def test_from_scratch_takes_no_longer_than_it_may() -> None:
+    """A second of the processor, three times what it takes: the goal itself is the benchmark's."""
+    policy = golden.policy("policies/lumyn-support.v0.yml")
+    began = time.process_time()
+    suggest(policy, [])
+    assert time.process_time() - began < 3
 
 
 def test_the_most_valuable_come_first() -> None:
-    """Each is worth no more than the one before, so that a few of them close most of what is open."""
+    """What a few close is worth more than what the same number of others does."""
     file = golden.POLICY_FILES[-1]
+    every = suggest(golden.policy(file), half(file))
     first = suggest(golden.policy(file), half(file), most=2)
-    assert 2 == len(first)
-    assert all(each.kills or each.goals for each in first)
+    assert 2 == len(first.found)
+    assert all(each.kills or each.goals for each in first.found)
+    assert {"more suggestions are needed"} == {each.reason for each in first.left}
+    closed = sum(len(each.kills) + len(each.goals) for each in every.found)
+    assert closed == len(first.left) + sum(len(each.kills) + len(each.goals) for each in first.found)
+
+
+@pytest.mark.parametrize("file", golden.POLICY_FILES)
+def test_names_say_what_is_changed_and_stay(file: str) -> None:
+    """A name holds its base, the field and the value; two runs agree on it, and no two are the same."""
+    found = suggest(golden.policy(file), []).found
+    called = names(found)
+    assert called == names(suggest(golden.policy(file), []).found)
+    assert len(set(called)) == len(called)
+    for name, each in zip(called, found, strict=True):
+        assert re.fullmatch(r"[A-Za-z0-9_]{3,80}", name)
+        if each.base is not None:
+            assert name.startswith(each.base.name.replace(".", "_")[:40])
+
+
+def test_an_everyday_request_is_one_that_somebody_would_send() -> None:
+    """From scratch: dollars, whole counts, identifiers that look like some, and nothing at a limit."""
+    suggestions = suggest(golden.policy("policies/lumyn-support.v0.yml"), [])
+    bases = {each.base.name: each.base.request for each in suggestions.found if each.base is not None}
+    refund = bases["refund_trusted"]
+    assert {"type": "support.refund", "intent": "refund", "amount": {"value": 10, "currency": "USD"}} == refund[
+        "action"
+    ]
+    assert {
+        "ticket_id": "T-1",
+        "order_id": "O-1",
+        "customer_id": "C-1",
+        "payment_instrument_risk": "low",
+        "chargeback_risk": 0.1,
+        "previous_refund_count_90d": 0,
+        "customer_age_days": 30,
+    } == refund["evidence"]
+
+
+def test_what_cannot_be_asked_is_left_with_its_reason() -> None:
+    """A threshold between two scores that are a hair apart: no experience tells it from its neighbour."""
+    rules = (
+        '[{"id": "R1", "stage": "ESCALATIONS", "if": {"risk.failure_similarity_gte": 0.9812}, "then": {"verdict": '
+        '"ESCALATE", "reason_codes": ["FAILURE_MEMORY_SIMILAR_ESCALATE"]}}]'
+    )
+    policy = parse_policy(
+        f'{{"schema_version": "policy.v0", "policy_id": "p", "policy_version": "1", "rules": {rules}}}'
+    )
+    suggestions = suggest(policy, [])
+    assert suggestions.found
+    assert suggestions.left
+    assert all("no single experience" in each.reason for each in suggestions.left)
+
+
+def test_few_are_chosen_and_none_is_idle() -> None:
+    """Three that overlap: the greedy first choice is dropped when the other two close all that it does."""
+    sets = [0b0110, 0b0011, 0b1100]
+    assert [(1, 0b0011), (2, 0b1100)] == choose(sets, [0, 1, 1], [(0b1111, 1)])
+    assert [(0, 0b0110)] == choose(sets, [0, 1, 1], [(0b1111, 1)], most=1)
+    assert [(2, 0b1100)] == choose(sets, [0, 0, 0], [(0b0011, 1), (0b1100, 5)], most=1)
+    cheap, dear = [0b01, 0b10], 0b11
+    assert [0, 1] == [place for place, _ in choose([*cheap, dear], [1, 1, 2], [(0b11, 1)], many=2)]
+    assert [2] == [place for place, _ in choose([*cheap, dear], [1, 1, 2], [(0b11, 1)], many=1)]

@@ -5,7 +5,7 @@ Computed from what was decided, never by hooks in the evaluator; must not know h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -26,7 +26,7 @@ from lumyn.policy.operators import OPERATORS
 from lumyn.policy.scalars import decimal_text
 from lumyn.policy.spec import Condition, Policy, Rule
 
-__all__ = ["CoverageReport", "Criterion", "Goal", "cover", "goals_met"]
+__all__ = ["CoverageReport", "Criterion", "Goal", "boundaries", "cover", "goals_met", "settled"]
 
 DEFAULT = "DEFAULT"
 _FLIPPED = {"gt": 1, "lte": 1, "lt": -1, "gte": -1}
@@ -149,6 +149,25 @@ def goals_met(policy: Policy, matrix: Matrix) -> dict[str, int]:
     return {f"{w.goal.criterion}:{w.goal.name}": w.rows for w in _wanted(policy, matrix)}
 
 
+def settled(policy: Policy, names: Collection[str], spaces: Mapping[str, Space]) -> dict[str, Goal]:
+    """
+    Return goals that nothing meets yet, by `criterion:name`: each with a request, or infeasible, or unknown.
+
+    Args:
+        names: Of the goals.
+        spaces: Of the policy's actions, `boundaries` told apart.
+    """
+    nothing = Matrix(policy, ())
+    model = _Model(policy, BUDGET, spaces)
+    wanted = ((f"{each.goal.criterion}:{each.goal.name}", each) for each in _wanted(policy, nothing))
+    return {name: _settle(nothing, model, each) for name, each in wanted if name in names}
+
+
+def boundaries(policy: Policy, action: str) -> list[Condition]:
+    """Return comparisons that tell the boundaries of an action's rules, and the step past each, from the rest."""
+    return [edge for rule in policy.rules_for(action) for each in rule.conditions for edge in _edges(policy, each)]
+
+
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     """
@@ -167,8 +186,9 @@ class _Wanted:
 class _Model:
     """The spaces and views of a policy's actions, made when they are first needed."""
 
-    def __init__(self, policy: Policy, limit: int) -> None:
+    def __init__(self, policy: Policy, limit: int, spaces: Mapping[str, Space] | None = None) -> None:
         self.policy = policy
+        self._spaces = spaces or {}
         self.actions = actions_of(policy)
         self._limit = limit
         self._views: dict[str, View] = {}
@@ -177,15 +197,9 @@ class _Model:
         """Return the policy over one action, boundaries told apart."""
         found = self._views.get(action)
         if found is None:
-            policy = self.policy
-            extra = [
-                edge
-                for rule in policy.rules
-                if rule.applies_to(action)
-                for each in rule.conditions
-                for edge in _edges(policy, each)
-            ]
-            space = Space(action, [policy], extra=extra, limit=self._limit)
+            space = self._spaces.get(action) or Space(
+                action, [self.policy], extra=boundaries(self.policy, action), limit=self._limit
+            )
             found = self._views[action] = View(space, self.policy)
         return found
 

@@ -5,33 +5,31 @@ Weighs copies of the request with something left out or changed, exactly; must n
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, TypeAlias
 
 from lumyn.analysis.candidates import evidence_candidates
+from lumyn.analysis.changes import Change, Place, changed
 from lumyn.analysis.witness import json_value, parsed
 from lumyn.engine.evaluator import compile_policy
 from lumyn.engine.normalize import compared_keys, features, ratio, read_evidence, spec_for
 from lumyn.engine.profiles import FeaturePlan, Profile, feature_plan
 from lumyn.engine.similarity import MemorySnapshot
 from lumyn.errors import InvalidRequestError
-from lumyn.model import Facts, JsonObject, Label, MemoryItem
+from lumyn.model import Facts, JsonObject, JsonValue, Label, MemoryItem
 from lumyn.policy.scalars import EXACT
 from lumyn.policy.spec import FX_RATE_KEY, Condition, Policy
 
-__all__ = ["Experience", "Likeness"]
+__all__ = ["Experience", "Likeness", "scored"]
 
 _MOST_TAGS: Final = 64
 """What a request may hold."""
+_AMOUNT: Final[Place] = ("action", "amount")
 _MOST_TRIED: Final = 24
 _MOST_OPTIONS: Final = 8
 """Values that differ at all differ alike; so many are sure to hold one of another band."""
-
-Change: TypeAlias = "tuple[str, str, object]"
-"""A part of a request, a key in it, and its new value; None takes it out."""
 
 Sum: TypeAlias = "tuple[int, int]"
 """Shared and united weight."""
@@ -44,6 +42,31 @@ class Experience:
     label: Label
     request: JsonObject
     score: Decimal
+
+
+def scored(policy: Policy, request: JsonObject, label: Label, seed: JsonObject) -> Experience:
+    """
+    Return an experience with the failure similarity that the engine says it gives a request.
+
+    Raises:
+        InvalidRequestError: No gate accepts one of the two requests.
+    """
+    own, other = parsed(policy, request), parsed(policy, seed)
+    plan = compile_policy(policy).plan(own.action_type)
+    item = MemoryItem(
+        memory_id="M",
+        seq=1,
+        label=label,
+        tenant_id=own.tenant_id,
+        action_type=own.action_type,
+        features=features(policy, compile_policy(policy).plan(other.action_type).facts(other)),
+        summary="",
+        created_at="",
+        leaf=b"",
+    )
+    alike = (own.tenant_id, own.action_type) == (other.tenant_id, other.action_type)
+    memory = MemorySnapshot([item] if alike else [])
+    return Experience(label=label, request=seed, score=memory.similarity(plan, plan.facts(own)).score)
 
 
 class Likeness:
@@ -88,7 +111,7 @@ class Likeness:
         for count in range(1, _MOST_TAGS - len(held) + 1):
             if any(True for _ in self._giving(wanted, tags=count)):
                 tags = [*held, *(f"tag-{number}" for number in range(1, count + 1))]
-                request = _changed(self._request, [("action", "tags", tags)])
+                request = changed(self._request, [(("action", "tags"), [*tags])])
                 found = Likeness(self._policy, request).experience(wanted)
                 if found is not None:
                     return request, found
@@ -108,17 +131,13 @@ class Likeness:
 
     def _scored(self, label: Label, changes: tuple[Change, ...]) -> Experience | None:
         """Return the copy with all changes made, scored by the engine; None when no gate accepts it."""
-        seed = _changed(self._request, changes)
         try:
-            item = self._item(label, seed)
+            return scored(self._policy, self._request, label, changed(self._request, changes))
         except InvalidRequestError:
             return None
-        plan = compile_policy(self._policy).plan(self._facts.action_type)
-        score = MemorySnapshot([item]).similarity(plan, self._facts).score
-        return Experience(label=label, request=seed, score=score)
 
     def _difference(self, change: Change) -> Sum | None:
-        found = self._compare(_changed(self._request, [change]))
+        found = self._compare(changed(self._request, [change]))
         return None if found is None else (found[0] - self._whole[0], found[1] - self._whole[1])
 
     def _compare(self, seed: JsonObject) -> Sum | None:
@@ -132,19 +151,6 @@ class Likeness:
         read = parsed(self._policy, request)
         return compile_policy(self._policy).plan(read.action_type).facts(read)
 
-    def _item(self, label: Label, seed: JsonObject) -> MemoryItem:
-        return MemoryItem(
-            memory_id="M",
-            seq=1,
-            label=label,
-            tenant_id=self._facts.tenant_id,
-            action_type=self._facts.action_type,
-            features=features(self._policy, self._read(seed)),
-            summary="",
-            created_at="",
-            leaf=b"",
-        )
-
 
 # What can be changed in a copy
 
@@ -156,18 +162,17 @@ def _options(policy: Policy, request: JsonObject) -> Iterator[list[Change]]:
         yield [*_money(policy, action)]
         target = action.get("target")
         for key in ("system", "resource_type") if isinstance(target, dict) else ():
-            if isinstance(target, dict) and key in target:
-                yield [("action.target", key, None)]
+            yield [(("action", "target", key), None)]
         tags = action.get("tags")
         if isinstance(tags, list):
-            yield [("action", "tags", tags[:count] or None) for count in range(len(tags))]
+            yield [(("action", "tags"), tags[:count] or None) for count in range(len(tags))]
     held = evidence if isinstance(evidence, dict) else {}
     for key in sorted(compared_keys(policy)):
         if key != FX_RATE_KEY:
-            yield [("evidence", key, value) for value in _others(policy, key, held.get(key))]
+            yield [(("evidence", key), value) for value in _others(policy, key, held.get(key))]
 
 
-def _others(policy: Policy, key: str, value: object) -> Iterator[object]:
+def _others(policy: Policy, key: str, value: JsonValue) -> Iterator[JsonValue]:
     """Yield nothing in a key's place, where there is something, and usable values that the policy tells apart."""
     if value is not None:
         yield None
@@ -182,36 +187,15 @@ def _others(policy: Policy, key: str, value: object) -> Iterator[object]:
 def _money(policy: Policy, action: JsonObject) -> Iterator[Change]:
     amount = action.get("amount")
     if not isinstance(amount, dict):
-        yield "action", "amount", {"value": 10, "currency": "USD"}
+        yield _AMOUNT, {"value": 10, "currency": "USD"}
         return
-    yield "action", "amount", None
+    yield _AMOUNT, None
     points = {each.operand for each in _conditions(policy) if each.fact == "amount_usd"}
     known = sorted(each for each in points if isinstance(each, Decimal) and each >= 0)
-    currency = amount.get("currency")
     for point in (Decimal(1), *known, *(EXACT.multiply(each, Decimal(2)) for each in known)):
         if point == round(point, 2):
-            yield "action", "amount", {"value": json_value(point), "currency": currency}
+            yield (*_AMOUNT, "value"), json_value(point)
 
 
 def _conditions(policy: Policy) -> Iterator[Condition]:
     return (condition for rule in policy.rules for condition in rule.conditions)
-
-
-def _changed(request: JsonObject, changes: Iterator[Change] | list[Change] | tuple[Change, ...]) -> JsonObject:
-    seed = copy.deepcopy(request)
-    for part, key, value in changes:
-        holder = seed
-        for name in part.split("."):
-            inner = holder.setdefault(name, {})
-            if not isinstance(inner, dict):
-                raise TypeError(f"`{part}` of a request is an object")
-            holder = inner
-        if value is None:
-            holder.pop(key, None)
-        else:
-            holder[key] = value  # type: ignore[assignment]
-    return seed
-
-
-def _words(count: int) -> list[str]:
-    return [f"tag-{number}" for number in range(1, count + 1)]

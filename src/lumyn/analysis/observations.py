@@ -6,7 +6,7 @@ Taken from results of runs, never from hooks in the evaluator; must not know wha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
@@ -15,7 +15,7 @@ from lumyn.errors import InvalidRequestError
 from lumyn.model import DecisionRequest, Evaluation, JsonObject, JsonValue
 from lumyn.policy.spec import Policy
 from lumyn.vectors.expect import differences, holds
-from lumyn.vectors.format import DecideStep, Expectation
+from lumyn.vectors.format import DecideStep, Expectation, MemorySeed
 from lumyn.vectors.runner import Outcome, StepResult, VectorResult
 
 __all__ = ["Observation", "Pins", "observe", "observe_step", "outcome_document"]
@@ -73,6 +73,7 @@ class Observation:
         document: The request as it was asked.
         similarity: The failure similarity the rules saw.
         pins: None: the whole record counts as expected.
+        memory: What the store held before the vector's first step; empty for later ones.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Observation:
     request: DecisionRequest
     similarity: Decimal
     pins: Pins | None = None
+    memory: tuple[MemorySeed, ...] = ()
 
 
 def observe(results: Iterable[VectorResult], policy: Policy) -> list[Observation]:
@@ -95,7 +97,7 @@ def _observed(results: Iterable[VectorResult], policy: Policy) -> Iterator[Obser
         for step in result.steps:
             found = observe_step(result.vector.node_id, step, policy)
             if found is not None:
-                yield found
+                yield found if step.index else replace(found, memory=result.vector.memory)
 
 
 def observe_step(name: str, step: StepResult, policy: Policy) -> Observation | None:

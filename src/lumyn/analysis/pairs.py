@@ -18,7 +18,7 @@ from lumyn.analysis.witness import AnalysisDefectError, Case, case_at, evaluate,
 from lumyn.model import Evaluation, Verdict
 from lumyn.policy.spec import Policy
 
-__all__ = ["Difference", "Pair", "Severity", "severity_of"]
+__all__ = ["Difference", "Pair", "Severity", "severity_between", "severity_of"]
 
 _MOST_PATTERNS = 512
 
@@ -59,11 +59,16 @@ class Difference:
 
 def severity_of(before: Evaluation, after: Evaluation) -> Severity:
     """Return what kind of change lies between two outcomes of one request."""
-    if after.verdict is Verdict.TRUST and before.verdict is not Verdict.TRUST:
+    return severity_between(before.verdict, after.verdict)
+
+
+def severity_between(before: Verdict, after: Verdict) -> Severity:
+    """Return what kind of change lies between two verdicts; where they are one, only codes can differ."""
+    if after is Verdict.TRUST and before is not Verdict.TRUST:
         return Severity.NEW_TRUST
-    if after.verdict.strictness < before.verdict.strictness:
+    if after.strictness < before.strictness:
         return Severity.LOOSER
-    return Severity.TIGHTER if after.verdict is not before.verdict else Severity.CODES
+    return Severity.TIGHTER if after is not before else Severity.CODES
 
 
 class Pair:

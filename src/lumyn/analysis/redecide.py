@@ -19,10 +19,11 @@ from lumyn.model import Evaluation, JsonObject, Mode
 from lumyn.policy.spec import Policy
 from lumyn.store.scratch import ScratchStore
 
-__all__ = ["Decider", "confirm", "redecide"]
+__all__ = ["LIKE_IT", "Decider", "confirm", "redecide"]
 
 _START: Final = datetime(2026, 1, 15, 12, tzinfo=UTC)
-_SUMMARY: Final = "looks like the request"
+LIKE_IT: Final = "a request like it"
+"""What is said of an experience that is seeded."""
 
 
 def redecide(policy: Policy, request: JsonObject, *, memory: Iterable[Experience] = ()) -> DecisionRecord:
@@ -38,7 +39,7 @@ def redecide(policy: Policy, request: JsonObject, *, memory: Iterable[Experience
     """
     with _gate(policy) as gate:
         for item in memory:
-            gate.seed(item.label, item.request, summary=_SUMMARY)
+            gate.seed(item.label, item.request, summary=LIKE_IT)
         return _recorded(gate, request)
 
 

@@ -21,10 +21,23 @@ from lumyn.policy.operators import EVIDENCE_PREFIX
 from lumyn.policy.scalars import decimal_text
 from lumyn.policy.spec import FX_RATE_KEY, Policy
 
-__all__ = ["AnalysisDefectError", "Case", "case_at", "evaluate", "json_value", "outcome_of", "parsed", "request_at"]
+__all__ = [
+    "AnalysisDefectError",
+    "Case",
+    "amount_value",
+    "case_at",
+    "evaluate",
+    "json_value",
+    "outcome_of",
+    "parsed",
+    "request_at",
+]
 
 _DIGEST: Final = "sha256:" + "0" * 64
 _LIMITS: Final = Limits()
+
+NOBODY: Final[JsonObject] = {"type": "service", "id": "lumyn-vectors"}
+"""Who asks where no policy looks: the subject that a vector has when it names none."""
 
 
 class AnalysisDefectError(Exception):
@@ -62,10 +75,11 @@ def request_at(action: str, point: Point) -> JsonObject:
     money = point.get(MONEY)
     if isinstance(money, Money):
         if money.value is not None and money.currency is not None:
-            acted["amount"] = {"value": _amount(money.value), "currency": money.currency}
+            acted["amount"] = {"value": amount_value(money.value), "currency": money.currency}
         if money.rate is not None:
             evidence[FX_RATE_KEY] = json_value(money.rate)
-    subject: JsonObject = {"type": _text(point, "subject.type") or "agent", "id": "agent-1"}
+    kind = _text(point, "subject.type")
+    subject: JsonObject = dict(NOBODY) if kind is None else {"type": kind, "id": "agent-1"}
     for holder, name, key in ((subject, "subject.roles", "roles"), (acted, "action.tags", "tags")):
         members = point.get(name)
         if isinstance(members, tuple):
@@ -111,7 +125,8 @@ def verdict_of(policy: Policy, case: Case) -> Verdict:
     return evaluate(policy, case).verdict
 
 
-def _amount(value: Decimal) -> JsonValue:
+def amount_value(value: Decimal) -> JsonValue:
+    """Return an amount as JSON data: a text where no number carries it exactly."""
     whole = value == value.to_integral_value()
     if not whole and Decimal(repr(float(value))) != value:
         return decimal_text(value)

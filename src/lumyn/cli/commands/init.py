@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from enum import StrEnum
@@ -16,7 +17,7 @@ from lumyn.cli.files import Written, make_folder, write_file
 from lumyn.cli.options import JsonFlag
 from lumyn.cli.workspace import WORKSPACE_FOLDER
 
-__all__ = ["SCHEMAS", "SCHEMA_FOLDER", "UNKNOWN_SOURCE", "Template", "register", "with_modeline"]
+__all__ = ["SCHEMAS", "SCHEMA_FOLDER", "UNKNOWN_SOURCE", "Template", "register", "vector_modeline", "with_modeline"]
 
 SCHEMA_FOLDER: Final = Path(".lumyn-schemas")
 """Where editors find the schemas. It is checked in, so that they work for everyone, unlike `.lumyn`; and it begins
@@ -98,6 +99,14 @@ def _files(template: Template) -> Iterator[tuple[Path, str]]:
         yield SCHEMA_FOLDER / name, _resources.schema_path(name).read_text(encoding="utf-8")
     # The public index holds another release line of this name, so the workflow installs from a repository.
     yield _WORKFLOW, _template("workflow.yml").replace("{source}", _source_url() or UNKNOWN_SOURCE)
+
+
+def vector_modeline(folder: Path, path: Path) -> str:
+    """Return the line that names a workspace's schema of vectors for editors; empty where `lumyn init` put none."""
+    schema = folder / SCHEMA_FOLDER / "vector.v0.schema.json"
+    if not schema.is_file():
+        return ""
+    return f"# yaml-language-server: $schema={Path(os.path.relpath(schema, path.absolute().parent)).as_posix()}\n"
 
 
 def with_modeline(text: str, *, above: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from lumyn.cli.commands.init import SCHEMA_FOLDER
+from lumyn.cli.commands.init import vector_modeline
 from lumyn.cli.console import Console
 from lumyn.cli.deciding import STDIN
 from lumyn.cli.exit_codes import ExitCode
@@ -29,7 +29,6 @@ __all__ = ["add"]
 
 _FOLDER: Final = Path("vectors", "incidents")
 _SUFFIXES: Final = (".yml", ".yaml")
-_SCHEMA: Final = SCHEMA_FOLDER / "vector.v0.schema.json"
 _LABEL_CHARS: Final = 12
 
 
@@ -76,7 +75,7 @@ def add(
             memory=memory,
             expect=expect,
             reason_codes=tuple(reason or ()),
-            modeline=_modeline(config.folder, path),
+            modeline=vector_modeline(config.folder, path),
         )
     if output != STDIN:
         from lumyn.cli.files import new_file
@@ -120,14 +119,6 @@ def _saw(gate: Gate, record: DecisionRecord) -> tuple[Policy, MemorySnapshot]:
         message = "the experience this decision saw is not in the store as it was"
         raise StoreIntegrityError(message, hint="`lumyn verify` names what changed")
     return parse_policy(kept.source, file=f"<policy {kept.policy_hash}>"), memory
-
-
-def _modeline(folder: Path, path: Path) -> str:
-    """Return the line that names the workspace's schema for editors; empty where `lumyn init` put none."""
-    if not (folder / _SCHEMA).is_file():
-        return ""
-    schema = Path(os.path.relpath(folder / _SCHEMA, path.absolute().parent)).as_posix()
-    return f"# yaml-language-server: $schema={schema}\n"
 
 
 def _document(record: DecisionRecord, made: Incident, *, written: bool) -> dict[str, object]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from lumyn.cli.commands.init import vector_modeline
 from lumyn.cli.console import Console, counted_noun
 from lumyn.cli.exit_codes import ExitCode
 from lumyn.cli.options import JsonFlag
@@ -16,9 +17,12 @@ from lumyn.cli.workspace import find_config
 from lumyn.errors import InvalidVectorError, Problem
 
 if TYPE_CHECKING:
-    from lumyn.analysis.suggest import Suggestion
+    from lumyn.analysis.suggest import Suggestion, Suggestions
 
 __all__ = ["suggest"]
+
+_SUFFIXES: Final = (".yml", ".yaml")
+_MOST_LEFT: Final = 3
 
 
 def suggest(
@@ -34,6 +38,9 @@ def suggest(
     ] = None,
     most: Annotated[int | None, typer.Option("--max", min=1, metavar="N", help="At most N, the most valuable.")] = None,
     full: Annotated[bool, typer.Option("--full", help="Against every kind of edit, not only the core.")] = False,
+    minimal: Annotated[
+        bool, typer.Option("--minimal", help="Fewer of them, that change several fields where that saves one.")
+    ] = False,
     json: JsonFlag = False,
 ) -> int:
     """
@@ -42,96 +49,145 @@ def suggest(
     Most change one field of a vector there is. Each is run before it is shown, expects what the policy says today, and
     has `status: proposed`: it counts once `lumyn vectors approve` was told so. Exits 5 when nothing is missing.
 
-    JSON (`lumyn.cli.vectors_suggest.v0`): `policy`, `path` or null, `suggestions`, each with `name`, `base`, `changed`,
-    `kills`, `goals`, `vector`; `left`, how many edits none of them notices.
+    JSON (`lumyn.cli.vectors_suggest.v0`): `policy`, `path` or null, `suggestions`, each with `name`, `base` or null,
+    `changed`, `kills`, `goals`, `vector`; `left`, what none of them closes, each with `name`, `title`, `reason`.
     """
-    from lumyn.analysis.emit import suggestion_document, suggestions_text
+    from lumyn.analysis.emit import suggestions_text
     from lumyn.analysis.mutants import Scope
-    from lumyn.analysis.mutation import assess
     from lumyn.analysis.suggest import suggest as suggestions_for
     from lumyn.cli.analysing import load_vectors, observed, policy_at
     from lumyn.discovery import policy_path
 
     config = find_config(context.obj)
+    path = _target(write)
     file = str(policy_path(config)) if policy is None else policy
     loaded = policy_at(file)
-    usable, _ = load_vectors(config.folder, vectors)
-    rows, scope = observed(usable, loaded), Scope.FULL if full else Scope.CORE
-    found = suggestions_for(loaded, rows, scope=scope, most=most)
-    survivors = assess(loaded, rows, scope=scope).survivors
-    left = len({each.mutant.mutant_id for each in survivors} - {name for each in found for name in each.kills})
+    usable, unusable = load_vectors(config.folder, vectors)
+    scope = Scope.FULL if full else Scope.CORE
+    found = suggestions_for(loaded, observed(usable, loaded), scope=scope, most=most, minimal=minimal)
     shown = Path(os.path.relpath(Path(file).absolute(), config.folder.absolute())).as_posix()
-    text = suggestions_text(found, policy_file=shown)
-    _prove(text, config.folder, write)
-    if write is not None and found:
+    place = (path or config.folder / "suggested.yml").absolute()
+    text = suggestions_text(
+        found.found, policy_file=shown, modeline="" if path is None else vector_modeline(config.folder, place)
+    )
+    _prove(found.found, text, config.folder, place)
+    if path is not None and found.found:
         from lumyn.cli.files import new_file
 
-        with new_file(write) as stream:
+        with new_file(path) as stream:
             stream.write(text.encode())
     console = Console()
     if json:
-        data: dict[str, object] = {
-            "policy": shown,
-            "path": None if write is None or not found else str(write),
-            "suggestions": [
-                {
-                    "name": (vector := suggestion_document(each))["name"],
-                    "base": each.base,
-                    "changed": each.changed,
-                    "kills": list(each.kills),
-                    "goals": list(each.goals),
-                    "vector": vector,
-                }
-                for each in found
-            ],
-            "left": left,
-        }
-        console.json("vectors_suggest", data)
+        console.json("vectors_suggest", _document(found, shown, path))
     else:
-        _print(console, found, left, write)
-    return ExitCode.OK if found else ExitCode.NOTHING_TO_DO
+        _print(console, found, path, unusable)
+    return ExitCode.OK if found.found else ExitCode.NOTHING_TO_DO
 
 
-def _prove(text: str, folder: Path, path: Path | None) -> None:
+def _target(path: Path | None) -> Path | None:
+    """Return where to write; raises before any work is done for what could not be written, or not be read back."""
+    if path is None:
+        return None
+    if path.suffix not in _SUFFIXES:
+        raise typer.BadParameter("a vector file is called *.yml or *.yaml")
+    if os.path.lexists(path):
+        message = f"`{path}` is there already: a vector file is never written over"
+        hint = "name another one with --write FILE"
+        raise InvalidVectorError([Problem(code="PATH_EXISTS", message=message, hint=hint)])
+    return path
+
+
+def _prove(found: Sequence[Suggestion], text: str, folder: Path, path: Path) -> None:
     """Run every suggested vector, as it will be written, through the gate; raises InvalidVectorError if one fails."""
+    from lumyn.analysis.changes import apart
     from lumyn.documents import load
+    from lumyn.vectors.format import DecideStep
     from lumyn.vectors.loader import parse_suite
     from lumyn.vectors.runner import Outcome, run
 
-    place = (path or folder / "suggested.yml").absolute()
-    document = load(text.encode(), file=place.name, error=InvalidVectorError)
-    if isinstance(document.value, dict) and not document.value.get("vectors"):
+    if not found:
         return
-    suite = parse_suite(document, path=place, root=folder)
+    suite = parse_suite(load(text.encode(), file=path.name, error=InvalidVectorError), path=path, root=folder)
     problems = [*suite.problems, *(problem for vector in suite.vectors for problem in vector.problems)]
-    for vector in suite.vectors:
-        if not problems and run(vector).outcome is not Outcome.PASSED:
-            message = f"`{vector.vector_id}` does not come out as it was computed"
-            problems.append(Problem(code="SUGGESTION_FAILED", message=message, hint="this is a defect of Lumyn"))
+    for vector, suggestion in zip(suite.vectors, found, strict=False):
+        if problems:
+            break
+        step = vector.steps[0]
+        asked = step.request if isinstance(step, DecideStep) else {}
+        if apart(asked, suggestion.case.request) or run(vector).outcome is not Outcome.PASSED:
+            message = f"`{vector.vector_id}` would not be what was computed in `{path.name}`"
+            hint = "a `_defaults` file that applies there changes it: write to another folder"
+            problems.append(Problem(code="SUGGESTION_FAILED", message=message, hint=hint))
     if problems:
         raise InvalidVectorError(problems)
 
 
-def _print(console: Console, found: Sequence[Suggestion], left: int, path: Path | None) -> None:
+def _document(found: Suggestions, policy: str, path: Path | None) -> dict[str, object]:
     from lumyn.analysis.emit import suggestion_document
-    from lumyn.report.strength import case_text
+    from lumyn.analysis.naming import names
 
-    if not found and not left:
+    return {
+        "policy": policy,
+        "path": None if path is None or not found.found else str(path),
+        "suggestions": [
+            {
+                "name": name,
+                "base": None if each.base is None else each.base.name,
+                "changed": list(each.changed),
+                "kills": sorted(mutant.mutant_id for mutant in each.kills),
+                "goals": list(each.goals),
+                "vector": suggestion_document(name, each),
+            }
+            for name, each in zip(names(found.found), found.found, strict=True)
+        ],
+        "left": [{"name": each.name, "title": each.title, "reason": each.reason} for each in found.left],
+    }
+
+
+def _print(console: Console, found: Suggestions, path: Path | None, unusable: int) -> None:
+    from lumyn.analysis.naming import names
+
+    if unusable:
+        files = counted_noun(unusable, "vector file")
+        console.line((f"{files} cannot be used and {'is' if unusable == 1 else 'are'} left out", "yellow"))
+    if not found.found and not found.left:
         console.line(("nothing is missing", "bold green"), ": every edit that a request can tell apart is noticed")
         return
-    for number, each in enumerate(found, start=1):
-        closes = counted_noun(len(each.kills), "edit") + (
-            f", {counted_noun(len(each.goals), 'goal')}" if each.goals else ""
-        )
-        fact = (each.changed,) if each.changed.startswith("evidence.") else ()
-        console.line((f"{number:3} ", "dim"), (str(suggestion_document(each)["name"]), "bold"), f"  {closes}", hang=4)
-        base = f"{each.base}, another {each.changed.removeprefix('evidence.')}: " if each.base else ""
+    for number, (name, each) in enumerate(zip(names(found.found), found.found, strict=True), start=1):
+        closes = [
+            counted_noun(count, noun) for count, noun in ((len(each.kills), "edit"), (len(each.goals), "goal")) if count
+        ]
+        console.line((f"{number:3} ", "dim"), (name, "bold"), f"  {', '.join(closes)}", hang=4)
+        for text in _told(each):
+            console.line(text, indent=4, hang=6)
         codes = ", ".join(each.evaluation.reason_codes)
-        console.line(f"{base}{case_text(each.case, fact)}", indent=4, hang=6)
-        console.line(f"{each.evaluation.verdict} [{codes}], right?", indent=4, hang=6)
-    if left:
-        console.line((f"{counted_noun(left, 'edit')} left that none of these notices", "yellow"))
-    if path is not None and found:
+        console.line(f"{each.evaluation.verdict} [{codes}]", ", right?", indent=4, hang=6)
+    _print_left(console, found)
+    if path is not None and found.found:
         console.line(f"wrote {path}: `lumyn vectors approve {path}::NAME` makes one count")
-    elif found:
+    elif found.found:
         console.line("`--write FILE` writes them, proposed")
+
+
+def _told(suggestion: Suggestion) -> list[str]:
+    from lumyn.analysis.naming import change_texts, notice_text
+    from lumyn.report.strength import case_text
+
+    if suggestion.base is None:
+        asked = f"{case_text(suggestion.case)}: a plain request"
+    elif suggestion.base.proposed:
+        asked = f"{case_text(suggestion.case)}: a plain request {', '.join(change_texts(suggestion))}"
+    else:
+        asked = f"{suggestion.base.name}, {', '.join(change_texts(suggestion))}"
+    return [asked, notice_text(suggestion, most=2)]
+
+
+def _print_left(console: Console, found: Suggestions) -> None:
+    reasons: dict[str, list[str]] = {}
+    for each in found.left:
+        reasons.setdefault(each.reason, []).append(each.title)
+    for reason, titles in reasons.items():
+        more = f", and {len(titles) - _MOST_LEFT} more" if len(titles) > _MOST_LEFT else ""
+        console.line(
+            (f"{len(titles)} left open", "yellow"), f": {reason}: {'; '.join(titles[:_MOST_LEFT])}{more}", hang=2
+        )

@@ -1,0 +1,397 @@
+"""
+Requests among which suggestions are chosen: edits of one field first, then what only an exact search finds.
+Knows of each which holes it closes; must not know which are chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from itertools import combinations, islice
+from typing import Final
+
+from lumyn.analysis.boxes import BudgetExceededError
+from lumyn.analysis.candidate import Candidate
+from lumyn.analysis.candidates import SpaceTooLargeError
+from lumyn.analysis.cells import Space
+from lumyn.analysis.changes import apart, changed, value_at
+from lumyn.analysis.choosing import choose
+from lumyn.analysis.coverage import boundaries, goals_met, settled
+from lumyn.analysis.dimension import bits, truth_of
+from lumyn.analysis.edits import Base, edits, reduced
+from lumyn.analysis.everyday import everyday
+from lumyn.analysis.experience import Experience, Likeness, scored
+from lumyn.analysis.holes import Holes
+from lumyn.analysis.judge import Judge
+from lumyn.analysis.matrix import Matrix
+from lumyn.analysis.mutant import Mutant
+from lumyn.analysis.observations import Observation
+from lumyn.analysis.pairs import severity_between
+from lumyn.analysis.regions import actions_of
+from lumyn.analysis.witness import Case, evaluate, outcome_of, parsed
+from lumyn.errors import InvalidRequestError
+from lumyn.model import DecisionRequest, JsonObject, Verdict
+from lumyn.policy.spec import Condition, Policy
+
+__all__ = ["Pool"]
+
+_MOST_BASES: Final = 12
+_MOST_FURTHER: Final = 40
+_MOST_REMEMBERING: Final = 24
+_MOST_RENAMED: Final = 160
+_MOST_PAIRS: Final = 2_000
+_MOST_CLOSE: Final = 40
+_OWN: Final = 2
+_OF_ONE_CALL: Final = ("request_id", "trace")
+_TYPE: Final = ("action", "type")
+_SCORE: Final = "risk.failure_similarity"
+_WORDS: Final = {
+    Verdict.TRUST: "trusted",
+    Verdict.ESCALATE: "escalated",
+    Verdict.QUERY: "asked",
+    Verdict.ABSTAIN: "blocked",
+}
+
+
+@dataclass(slots=True)
+class Pool:
+    """
+    The candidates for one policy.
+
+    Attributes:
+        minimal: Whether requests that change two fields are wanted even where two that change one would do.
+    """
+
+    policy: Policy
+    rows: Sequence[Observation]
+    holes: Holes
+    minimal: bool = False
+    candidates: list[Candidate] = field(default_factory=list)
+    _spaces: dict[str, Space] = field(default_factory=dict)
+    _conditions: dict[str, list[Condition]] = field(default_factory=dict)
+    _bases: dict[str, list[Base]] = field(default_factory=dict)
+    _known: dict[str, Candidate] = field(default_factory=dict)
+    _closed: int = 0
+    _unnamed: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        *_, self._unnamed = actions_of(self.policy)
+
+    def fill(self) -> None:
+        """Find candidates until every hole has one, is proved to be none, or says why it stays."""
+        self._span()
+        found: list[Candidate] = []
+        for action in self._spaces:
+            observed = self._observed(action)
+            self._bases[action] = observed[:_MOST_BASES] or [*self._everyday(action, found)]
+            for base in self._bases[action]:
+                found += self._edits(action, base)
+            found += self._memories(action, observed or self._bases[action])
+        found += self._renamed()
+        self._look(found)
+        if self.minimal or not self.rows:
+            self._look([*self._pairs()])
+        self._look([*self._further()])
+        self._look([*self._for_edits()])
+        self._look([*self._for_goals()])
+
+    @property
+    def _open(self) -> int:
+        return self.holes.open & ~self._closed
+
+    def _span(self) -> None:
+        for action in actions_of(self.policy):
+            conditions = [*self.holes.conditions(action), *boundaries(self.policy, action)]
+            try:
+                self._spaces[action] = Space(action, [self.policy], extra=conditions)
+            except SpaceTooLargeError:
+                continue
+            own = (each for rule in self.policy.rules_for(action) for each in rule.conditions)
+            self._conditions[action] = [*conditions, *own]
+
+    # Where to start from
+
+    def _observed(self, action: str) -> list[Base]:
+        """Return the vectors of an action: first one for each outcome, the plainest outcome first, then the others."""
+        first: dict[object, tuple[tuple[int, int], Base]] = {}
+        others: list[Base] = []
+        for row in self.rows:
+            if self._action(row) == action and not row.step:
+                said = evaluate(self.policy, Case(request=row.document))
+                base = self._base(row)
+                key = (said.verdict, said.reason_codes)
+                if key in first or row.similarity:
+                    others.append(base)
+                else:
+                    first[key] = ((len(said.reason_codes), said.verdict.strictness), base)
+        return [*(base for _, base in sorted(first.values(), key=lambda each: each[0])), *others]
+
+    def _base(self, row: Observation) -> Base:
+        asked = {key: value for key, value in row.document.items() if key not in _OF_ONE_CALL}
+        experience = None
+        if row.similarity and len(row.memory) == 1:
+            experience = scored(self.policy, asked, row.memory[0].label, row.memory[0].request)
+        return Base(name=row.name, request=asked, experience=experience)
+
+    def _action(self, row: Observation) -> str:
+        """Return the action of a row, one name for all that no rule names."""
+        asked = row.request.action_type
+        return asked if asked in self.policy.action_types else self._unnamed
+
+    def _everyday(self, action: str, found: list[Candidate]) -> Iterator[Base]:
+        plain = everyday(self.policy, self._spaces[action], self._conditions[action])
+        if plain is not None:
+            verdict, request = plain
+            name = f"{action.rpartition('.')[2]}_{_WORDS[verdict]}"
+            base = Base(name=name, request=request, proposed=True)
+            made = self._candidate(Case(request=request), None)
+            if made is not None:
+                found.append(made)
+            yield base
+
+    def _edits(self, action: str, base: Base) -> Iterator[Candidate]:
+        for change in edits(self._spaces[action], self._conditions[action], base.request):
+            request = changed(base.request, [change])
+            made = self._candidate(Case(request=request), base)
+            if made is not None:
+                yield made
+            if base.experience is not None:
+                yield from self._keeping(request, base, base.experience)
+
+    def _keeping(self, request: JsonObject, base: Base, held: Experience) -> Iterator[Candidate]:
+        """Yield an edited request with the experience that its base has."""
+        try:
+            experience = scored(self.policy, request, held.label, held.request)
+        except InvalidRequestError:
+            return
+        made = self._candidate(Case(request=request, similarity=experience.score), base, experience)
+        if made is not None:
+            yield made
+
+    def _pairs(self) -> Iterator[Candidate]:
+        """Yield requests with both changes of two edits of one request, of those edits that would be chosen."""
+        edits_ = [each for each in self.candidates if each.tier == 1 and each.experience is None]
+        chosen = choose([each.closes for each in edits_], [0] * len(edits_), self.holes.weights())
+        for one, other in islice(combinations([edits_[place] for place, _ in chosen], 2), _MOST_PAIRS):
+            base = one.base
+            if base is not None and base is other.base and one.changed != other.changed:
+                places = [tuple(text.split(".")) for text in other.changed]
+                changes = [(place, value_at(other.case.request, place)) for place in places]
+                made = self._candidate(Case(request=changed(one.case.request, changes)), base)
+                if made is not None:
+                    yield made
+
+    def _further(self) -> Iterator[Candidate]:
+        """Yield edits of more vectors, for actions that open edits bear on."""
+        if not self._open:
+            return
+        wanted: set[str] = set()
+        for actions in self.holes.concerned(self._open):
+            wanted.update(self._spaces if actions is None else actions)
+        for action in self._spaces:
+            if action in wanted:
+                for base in self._observed(action)[_MOST_BASES : _MOST_BASES + _MOST_FURTHER]:
+                    yield from self._edits(action, base)
+
+    # Memory
+
+    def _memories(self, action: str, bases: Sequence[Base]) -> Iterator[Candidate]:
+        """Yield what vectors of an action come to with other experience, for every stretch of resemblance."""
+        space = self._spaces[action]
+        if _SCORE not in space.index or not bases:
+            return
+        conditions = [each for each in self._conditions[action] if each.fact == _SCORE]
+        scores = [each for each in space.dimensions[space.index[_SCORE]].values if isinstance(each, Decimal) and each]
+        missing = dict.fromkeys(scores)
+        likenesses = [(base, Likeness(self.policy, base.request)) for base in bases[:_MOST_REMEMBERING]]
+        for base, likeness in likenesses:
+            for score in scores:
+                case = Case(request=base.request, similarity=score)
+                made = self._remembering(case, base, likeness, _alike(score, conditions))
+                if made is not None:
+                    missing.pop(score, None)
+                    yield made
+        base, likeness = likenesses[0]
+        for score in missing:
+            case = Case(request=base.request, similarity=score)
+            made = self._remembering(case, base, likeness, _alike(score, conditions), tags=True)
+            if made is not None:
+                yield made
+
+    def _renamed(self) -> Iterator[Candidate]:
+        """Yield the vectors of other actions as requests for one that no rule names."""
+        asked = {row.request.action_type for row in self.rows if self._action(row) == self._unnamed}
+        for row in [row for row in self.rows if self._action(row) != self._unnamed][:_MOST_RENAMED]:
+            base = self._base(row)
+            made = self._candidate(
+                Case(request=changed(base.request, [(_TYPE, min(asked, default=self._unnamed))])), base
+            )
+            if made is not None:
+                yield made
+
+    def _remembering(
+        self,
+        case: Case,
+        base: Base | None,
+        likeness: Likeness,
+        wanted: Callable[[Decimal], bool],
+        *,
+        tags: bool = False,
+    ) -> Candidate | None:
+        experience, request = likeness.experience(wanted), case.request
+        if experience is None:
+            tagged = likeness.tagged(wanted) if tags else None
+            if tagged is None:
+                return None
+            request, experience = tagged
+        return self._candidate(Case(request=request, similarity=experience.score), base, experience)
+
+    # What only a search finds
+
+    def _for_edits(self) -> Iterator[Candidate]:
+        """Yield a request for every edit that no candidate notices, unless it is proved that there is none."""
+        open_ = [place for place in bits(self._open) if place < len(self.holes.mutants)]
+        judge = Judge(self.policy, self.holes.mutants)
+        for place in open_:
+            mutant = self.holes.mutants[place]
+            try:
+                difference = judge.worst(mutant)
+            except (BudgetExceededError, SpaceTooLargeError):
+                self.holes.explain(place, "whether any request tells them apart could not be settled within the budget")
+                continue
+            if difference is None:
+                self.holes.shut(place)
+                continue
+            made = self._reduced(difference.case, self._telling(mutant))
+            if made is None:
+                self.holes.explain(place, _unreached(difference.case))
+            else:
+                made.closes |= 1 << place
+                yield made
+
+    def _telling(self, mutant: Mutant) -> Callable[[Case], bool]:
+        def tells(case: Case) -> bool:
+            return outcome_of(evaluate(self.policy, case)) != outcome_of(evaluate(mutant.policy, case))
+
+        return tells
+
+    def _for_goals(self) -> Iterator[Candidate]:
+        open_ = [name for name in self.holes.goals if self.holes.bit_of(name) & self._open]
+        if not open_:
+            return
+        for name, goal in settled(self.policy, open_, self._spaces).items():
+            place = self.holes.bit_of(name).bit_length() - 1
+            if goal.infeasible:
+                self.holes.shut(place)
+            elif goal.case is None:
+                self.holes.explain(place, "whether any request does could not be settled within the budget")
+            else:
+                made = self._reduced(goal.case, self._meeting(name))
+                if made is None:
+                    self.holes.explain(place, _unreached(goal.case))
+                else:
+                    made.closes |= 1 << place
+                    yield made
+
+    def _meeting(self, name: str) -> Callable[[Case], bool]:
+        def meets(case: Case) -> bool:
+            matrix = Matrix(self.policy, [self._observation(case, parsed(self.policy, case.request))])
+            return bool(goals_met(self.policy, matrix)[name])
+
+        return meets
+
+    def _reduced(self, case: Case, works: Callable[[Case], bool]) -> Candidate | None:
+        """Return a candidate that works, with as few changes of some vector as a found request needs."""
+
+        def accepted(request: JsonObject) -> bool:
+            try:
+                return works(replace(case, request=request))
+            except InvalidRequestError:
+                return False
+
+        action = parsed(self.policy, case.request).action_type
+        bases = self._bases.get(action, ())
+        found = [(base, reduced(base.request, case.request, accepted)) for base in bases]
+        usable = [(base, request) for base, request in found if request is not None]
+        base, request = min(usable, key=lambda each: len(apart(each[0].request, each[1])), default=(None, case.request))
+        if not case.similarity:
+            return self._candidate(Case(request=request), base)
+
+        def wanted(score: Decimal) -> bool:
+            return works(Case(request=request, similarity=score))
+
+        return self._remembering(
+            replace(case, request=request), base, Likeness(self.policy, request), wanted, tags=True
+        )
+
+    # What they close
+
+    def _candidate(self, case: Case, base: Base | None, experience: Experience | None = None) -> Candidate | None:
+        try:
+            request = parsed(self.policy, case.request)
+        except InvalidRequestError:
+            return None
+        name = repr((case.request, case.similarity))
+        if name not in self._known:
+            places = () if base is None else tuple(".".join(each) for each in apart(base.request, case.request))
+            held = None if base is None or base.experience is None else base.experience.request
+            other = None if experience is None else experience.request
+            told = (*places, "memory") if base is not None and held != other else places
+            own = base is None or base.proposed
+            far = len(told) + (_OWN if own and self.rows and request.action_type == self._unnamed else 0)
+            self._known[name] = Candidate(
+                case=case, request=request, base=base, changed=told, experience=experience, tier=far
+            )
+        return self._known[name]
+
+    def _observation(self, case: Case, request: DecisionRequest) -> Observation:
+        return Observation(name="", step=0, document=case.request, request=request, similarity=case.similarity)
+
+    def _look(self, candidates: Iterable[Candidate]) -> None:
+        """Note of each candidate which holes it closes."""
+        new = [*{id(each): each for each in candidates if each.matrix is None}.values()]
+        if not new:
+            return
+        matrix = Matrix(self.policy, [self._observation(each.case, each.request) for each in new])
+        for place, each in enumerate(new):
+            each.matrix, each.place = matrix, place
+        for number, mutant in enumerate(self.holes.mutants):
+            for place in bits(self._noticing(matrix, number, mutant)):
+                new[place].closes |= 1 << number
+        for name, met in goals_met(self.policy, matrix).items():
+            bit = self.holes.bit_of(name)
+            for place in bits(met) if bit else ():
+                new[place].closes |= bit
+        self.candidates += new
+        for each in self.candidates:
+            self._closed |= each.closes
+
+    def _noticing(self, matrix: Matrix, number: int, mutant: Mutant) -> int:
+        """Return the rows that notice an edit: all that do by the verdict, and some that do by the rest."""
+        sheet, base = matrix.sheet(mutant), matrix.base
+        found = base.other_verdict(sheet)
+        for before in Verdict:
+            for after in Verdict:
+                if base.verdicts[before] & sheet.verdicts[after] & found:
+                    self.holes.seen(number, severity_between(before, after))
+        for place in islice(bits(base.suspects(sheet) & ~found), _MOST_CLOSE):
+            if sheet.outcome(place) != matrix.before(place):
+                found |= 1 << place
+        return found
+
+
+def _alike(score: Decimal, conditions: Sequence[Condition]) -> Callable[[Decimal], bool]:
+    """Return what tells whether no comparison tells a score from this one."""
+    truths = [truth_of(each, score, seen=True) for each in conditions]
+
+    def alike(found: Decimal) -> bool:
+        return truths == [truth_of(each, found, seen=True) for each in conditions]
+
+    return alike
+
+
+def _unreached(case: Case) -> str:
+    if case.similarity:
+        return f"no single experience makes such a request look like a failure by about {case.similarity}"
+    return "no request was found that does no more than that"
