@@ -71,6 +71,35 @@ def test_github(lumyn: Lumyn, odd: Path) -> None:
     assert any(line.startswith("::warning ") and "`unread`" in line for line in lines)
 
 
+def test_code_hosts_get_places_in_the_repository(
+    lumyn: Lumyn, odd: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the folder and the way the policy was named; people get a path from where they are."""
+    (workspace / ".git").mkdir()
+    for arguments in ((), (str(odd),)):
+        assert f"::error file={POLICY},line=" in lumyn("policy", "check", *arguments, "--format", "github").out
+    assert lumyn("policy", "check").out.startswith(f"{POLICY}:")
+    monkeypatch.chdir(workspace / "policies")
+    assert f"::error file={POLICY},line=" in lumyn("policy", "check", "support.yml", "--format", "github").out
+    log = json.loads(lumyn("policy", "check", "support.yml", "--format", "sarif").out)
+    artifact = log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]
+    assert {"uri": POLICY} == artifact
+
+
+def test_names_cannot_break_an_annotation(lumyn: Lumyn, odd: Path, workspace: Path) -> None:
+    """A comma, a colon, a percent sign or a line end in a file's name ends no property and begins no command."""
+    name = "a,b%:\n::error::x.yml"
+    (workspace / name).write_text(odd.read_text(encoding="utf-8"), encoding="utf-8")
+    commands = [
+        line
+        for line in lumyn("policy", "check", name, "--format", "github").out.splitlines()
+        if not line.startswith("GitHub marks no more of a step")
+    ]
+    assert {"error", "warning", "notice"} == {line.split(" ")[0].strip(":") for line in commands}
+    assert all(line.split(" ", 1)[1].startswith("file=a%2Cb%25%3A") for line in commands)
+    assert all("%3A%3Aerror%3A%3Ax.yml,line=" in line for line in commands)
+
+
 def test_json(lumyn: Lumyn, odd: Path) -> None:
     findings = lumyn("policy", "check", POLICY, "--json").data["findings"]
     assert "RULE_DEAD" == findings[0]["code"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -60,9 +61,10 @@ def check(
     from lumyn.analysis.check import check as findings_of
     from lumyn.analysis.shown import confirmed_findings
     from lumyn.cli.analysing import policy_at
+    from lumyn.cli.diagnosis.paths import shown
     from lumyn.discovery import policy_path
 
-    file = str(policy_path(find_config(context.obj))) if path is None else path
+    file = shown(policy_path(find_config(context.obj))) if path is None else path
     policy = policy_at(file)
     findings = confirmed_findings(policy, findings_of(policy))
     if json:
@@ -81,9 +83,13 @@ def check(
     return ExitCode.FAILED if failed else ExitCode.OK
 
 
-def _print_for_machines(form: Format, findings: list[Finding], file: str) -> None:
+def _print_for_machines(form: Format, findings: list[Finding], text: str) -> None:
+    from lumyn.cli.analysing import named_from
+    from lumyn.cli.diagnosis.paths import repository_of
     from lumyn.report.findings import sarif, workflow_commands
 
+    # Code hosts know files by their place in the repository, wherever the command was started.
+    file = named_from(repository_of(Path.cwd()) or Path.cwd(), text)
     if form is Format.SARIF:
         write(sys.stdout, sarif(findings, file))
     else:

@@ -47,10 +47,11 @@ def prove(
     from lumyn.analysis.prove import prove as held
     from lumyn.analysis.shown import confirmed_proof
     from lumyn.cli.analysing import named_from, policy_at
+    from lumyn.cli.diagnosis.paths import shown
     from lumyn.discovery import policy_path
 
     config = find_config(context.obj)
-    file = str(policy_path(config)) if path is None else path
+    file = shown(policy_path(config)) if path is None else path
     policy = policy_at(file)
     named = named_from(config.folder, file)
     proofs = [confirmed_proof(policy, held(policy, invariant)) for invariant in policy.promises]
