@@ -35,6 +35,9 @@ __all__ = ["MISSING", "MONEY", "Point", "Space", "SpaceTooLargeError", "reads_al
 Point: TypeAlias = "Mapping[str, Raw]"
 """One value for each dimension, by name."""
 
+Counts: TypeAlias = "tuple[tuple[int, int], ...]"
+"""How many keys are unusable and how many matter, for each uncertainty that is told apart."""
+
 
 class Space:
     """
@@ -195,17 +198,37 @@ class Space:
         )
 
     def _reachable(self, corner: Sequence[int]) -> set[tuple[int, ...]]:
-        totals: set[tuple[tuple[int, int], ...]] = {tuple((0, 0) for _ in self._counted)}
+        return {self._classes(total) for total in self._totals(corner)}
+
+    def _totals(self, corner: Sequence[int], *, but: int | None = None) -> set[Counts]:
+        """Return what the dimensions can count together, one of them left out."""
+        totals: set[Counts] = {tuple((0, 0) for _ in self._counted)}
         for place, dimension in enumerate(self.dimensions):
-            parts = {tuple(counted.part(dimension, cell) for counted in self._counted) for cell in bits(corner[place])}
-            totals = {
-                tuple((bad + b, whole + w) for (bad, whole), (b, w) in zip(total, part, strict=True))
-                for total in totals
-                for part in parts
-            }
+            if place != but:
+                parts = {self._part(dimension, cell) for cell in bits(corner[place])}
+                totals = {_sum(total, part) for total in totals for part in parts}
+        return totals
+
+    def _part(self, dimension: Dimension, cell: int) -> Counts:
+        return tuple(counted.part(dimension, cell) for counted in self._counted)
+
+    def _classes(self, total: Counts) -> tuple[int, ...]:
+        return tuple(counted.class_of(pair) for counted, pair in zip(self._counted, total, strict=True))
+
+    def counts_of_two(self, corner: Sequence[int], place: int, cells: tuple[int, int]) -> set[tuple[int, ...]]:
+        """
+        Return the counted classes of two requests that lie in a part of the space and differ in one dimension.
+
+        Args:
+            cells: Where each of the two lies in the dimension that tells them apart.
+
+        Returns:
+            The classes of the first, then those of the second.
+        """
+        parts = [self._part(self.dimensions[place], cell) for cell in cells]
         return {
-            tuple(counted.class_of(pair) for counted, pair in zip(self._counted, total, strict=True))
-            for total in totals
+            tuple(each for part in parts for each in self._classes(_sum(total, part)))
+            for total in self._totals(corner, but=place)
         }
 
     # Points
@@ -224,6 +247,10 @@ class Space:
         return {
             dimension.name: dimension.values[lowest(chosen[place])] for place, dimension in enumerate(self.dimensions)
         }
+
+
+def _sum(one: Counts, other: Counts) -> Counts:
+    return tuple((bad + more, all_ + added) for (bad, all_), (more, added) in zip(one, other, strict=True))
 
 
 def reads_alike(one: Policy, other: Policy) -> bool:

@@ -5,13 +5,13 @@ Must not know why they are compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from lumyn.analysis.boxes import Box
-from lumyn.analysis.cells import MONEY, Space
-from lumyn.analysis.dimension import MONEY_FACTS, Dimension
+from lumyn.analysis.boxes import Box, Search
+from lumyn.analysis.cells import MONEY, Point, Space
+from lumyn.analysis.dimension import MONEY_FACTS, Dimension, bits
 from lumyn.analysis.money import Money
 from lumyn.analysis.regions import Region, View
 from lumyn.analysis.witness import Case, case_at
@@ -47,20 +47,13 @@ def cuts(policy: Policy, fact: str) -> Iterator[Condition]:
 
 
 def twins_of(
-    view: View,
-    dimension: str,
-    pair: tuple[int, int],
-    verdicts: tuple[Verdict, Verdict],
-    *,
-    inside: Sequence[Box],
-    withheld: bool = True,
+    view: View, dimension: str, pair: tuple[int, int], verdicts: tuple[Verdict, Verdict], *, withheld: bool = True
 ) -> Twins | None:
     """
     Return two requests that lie in two cells of one dimension, agree in all others, and get two given verdicts.
 
     Args:
         pair: The cells.
-        inside: Boxes that do not mention the dimension; the requests lie in one of them.
         withheld: Whether the first may be one whose `TRUST` is withheld for want of a fact.
 
     Raises:
@@ -72,13 +65,13 @@ def twins_of(
         if first.withheld and not withheld:
             continue
         for second in view.regions(verdicts[1]):
-            there = _kept(view, second, place, pair[1])
-            here = _kept(view, first, place, pair[0])
+            there = _at(second, place, pair[1])
+            here = _at(first, place, pair[0])
             if here is None or there is None:
                 continue
-            must = [inside, *(boxes for region in (here, there) for boxes in region.must)]
+            must = [boxes for region in (here, there) for boxes in region.must]
             start: Box = ((place, 1 << pair[0]),)
-            corner = space.search.find(start, must=must, avoid=dict.fromkeys((*here.avoid, *there.avoid)))
+            corner = space.search.find(start, must=must, avoid=(*here.avoid, *there.avoid))
             if corner is not None:
                 point = dict(space.point(corner))
                 other = {**point, dimension: space.dimensions[place].values[pair[1]]}
@@ -99,33 +92,83 @@ def forfeited(view: View, dimension: str, absent: int, cell: int) -> tuple[Case,
     here = _at(view.trusting(), place, absent)
     if here is None:
         return None
-    start: Box = ((place, 1 << absent),)
-    telling = [box for box in (*view.engine, *view.guards) if not _holds_at(box, place, absent)]
-    guarded = _boxes_at(telling, place, cell)
+    twins = _Apart(space, place, (absent, cell))
+    telling = [box for box in (*view.engine, *view.guards) if twins.counts(box) or not _holds_at(box, place, absent)]
+    guarded = twins.second(_boxes_at(telling, place, cell))
     corner = None
     if guarded:
-        corner = space.search.find(start, must=[*here.must, guarded], avoid=here.avoid)
+        corner = twins.find(must=[*here.must, guarded], avoid=here.avoid)
     if corner is None:
-        trusted = _boxes_at(view.firing(Verdict.TRUST), place, cell)
+        trusted = twins.second(_boxes_at(view.firing(Verdict.TRUST), place, cell))
         if set(here.must[0]) - set(trusted):
-            corner = space.search.find(start, must=here.must, avoid=(*here.avoid, *trusted))
+            corner = twins.find(must=here.must, avoid=(*here.avoid, *trusted))
     if corner is None:
         return None
-    point = space.point(corner)
+    point = twins.point(corner)
     other = {**point, dimension: space.dimensions[place].values[cell]}
     return case_at(space.action, point), case_at(space.action, other)
 
 
+class _Apart:
+    """
+    Two requests that lie in two cells of one dimension and agree in all others.
+
+    What is counted over all dimensions, such as the uncertainty, is not the same for both: it stands twice in a corner,
+    for the first and then for the second.
+    """
+
+    def __init__(self, space: Space, place: int, cells: tuple[int, int]) -> None:
+        self._space = space
+        self._place = place
+        self._cells = cells
+        self._free = len(space.dimensions)
+        full = space.search.full
+        self._counted = len(full) - self._free
+        self._search = Search(
+            full=(*full, *full[self._free :]),
+            consistent=self._consistent if self._counted else None,
+            limit=space.search.limit,
+        )
+
+    def counts(self, box: Box) -> bool:
+        """Return whether a box is about what is counted."""
+        return any(dimension >= self._free for dimension, _ in box)
+
+    def second(self, boxes: Iterable[Box]) -> tuple[Box, ...]:
+        """Return boxes of a space as they are about the second request."""
+        return tuple(
+            tuple((dimension + (self._counted if dimension >= self._free else 0), mask) for dimension, mask in box)
+            for box in boxes
+        )
+
+    def find(self, *, must: Sequence[Sequence[Box]], avoid: Iterable[Box]) -> tuple[int, ...] | None:
+        """Return where both requests can lie, or None; what is about neither cell has been left out of the boxes."""
+        return self._search.find(((self._place, 1 << self._cells[0]),), must=must, avoid=avoid)
+
+    def point(self, corner: Sequence[int]) -> Point:
+        """Return the plainest first request of a part that `find` returned."""
+        chosen = list(corner)
+        for place in range(self._free if self._counted else 0):
+            for cell in bits(chosen[place]):
+                trial = chosen.copy()
+                trial[place] = 1 << cell
+                if self._consistent(trial):
+                    chosen[place] = 1 << cell
+                    break
+        return self._space.point([*chosen[: self._free], *self._space.search.full[self._free :]])
+
+    def _consistent(self, corner: list[int]) -> bool:
+        both = self._space.counts_of_two(corner, self._place, self._cells)
+        for place in range(2 * self._counted):
+            mask = 0
+            for classes in both:
+                mask |= 1 << classes[place]
+            corner[self._free + place] &= mask
+        return any(all(corner[self._free + place] >> each & 1 for place, each in enumerate(c)) for c in both)
+
+
 def _holds_at(box: Box, place: int, cell: int) -> bool:
     return all(dimension != place or mask >> cell & 1 for dimension, mask in box)
-
-
-def _kept(view: View, region: Region, place: int, cell: int) -> Region | None:
-    """Return what `_at` does, of a region that the view keeps: neighbouring cells ask for the same."""
-    key = (id(region), place, cell)
-    if key not in view.slices:
-        view.slices[key] = _at(region, place, cell)
-    return view.slices[key]
 
 
 def _at(region: Region, place: int, cell: int) -> Region | None:
