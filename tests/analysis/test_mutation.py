@@ -25,7 +25,7 @@ from lumyn.analysis.mutants import OPERATORS_OF, Scope, mutants
 from lumyn.analysis.mutation import Judge, MutationReport, assess
 from lumyn.analysis.observations import Observation, observe
 from lumyn.analysis.pairs import Pair, Severity
-from lumyn.analysis.witness import case_at, evaluate, outcome_of
+from lumyn.analysis.witness import AnalysisDefectError, case_at, evaluate, outcome_of
 from lumyn.engine.evaluator import compile_policy
 from lumyn.engine.normalize import derive_facts
 from lumyn.model import DecisionRequest, Evaluation, Stage, Verdict
@@ -200,6 +200,19 @@ def test_nothing_survives_the_golden_vectors(file: str) -> None:
 def test_no_killed_mutant_is_proved_equivalent(file: str) -> None:
     """The proof and the vectors never contradict each other; `verify` raises if they do."""
     assess(golden.policy(file), observed(file), scope=Scope.FULL, verify=True)
+
+
+@pytest.mark.parametrize("noticed", [True, False], ids=["killed", "unnoticed"])
+def test_a_wrong_proof_is_caught_by_any_vector_that_knows_better(
+    noticed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proof of equivalence that is wrong stops the run, where a vector comes out otherwise under the mutant."""
+    monkeypatch.setattr(Judge, "finding", lambda judge, mutant: None)
+    rows = [*observed(SUPPORT)]
+    if not noticed:
+        rows = [each if each.pins is None else replace(each, pins=replace(each.pins, fields={})) for each in rows]
+    with pytest.raises(AnalysisDefectError, match=r"is proved equivalent, and changes what .+ gets"):
+        assess(golden.policy(SUPPORT), rows, verify=noticed)
 
 
 @pytest.mark.slow

@@ -161,7 +161,7 @@ def assess(
             killed[mutant.mutant_id] = matrix.rows[place].name
     judge = Judge(policy, made, limit=limit)
     if verify:
-        _verify(judge, [mutant for mutant in made if mutant.mutant_id in killed])
+        _verify(judge, [(mutant, killed[mutant.mutant_id]) for mutant in made if mutant.mutant_id in killed])
     accepted = accepted or {}
     survivors: list[Survivor] = []
     equivalent: list[str] = []
@@ -173,6 +173,8 @@ def assess(
             unknown.append(mutant.mutant_id)
             continue
         if finding is None:
+            if unnoticed is not None:
+                raise _contradicted(mutant, matrix.rows[unnoticed].name)
             equivalent.append(mutant.mutant_id)
             continue
         survivors.append(
@@ -199,11 +201,15 @@ def assess(
     )
 
 
-def _verify(judge: Judge, killed: Sequence[Mutant]) -> None:
-    for mutant in killed:
+def _verify(judge: Judge, killed: Sequence[tuple[Mutant, str]]) -> None:
+    for mutant, vector in killed:
         try:
             finding = judge.finding(mutant)
         except (BudgetExceededError, SpaceTooLargeError):
             continue
         if finding is None:
-            raise AnalysisDefectError(f"mutant {mutant.mutant_id} is killed and proved equivalent")
+            raise _contradicted(mutant, vector)
+
+
+def _contradicted(mutant: Mutant, vector: str) -> AnalysisDefectError:
+    return AnalysisDefectError(f"mutant {mutant.mutant_id} is proved equivalent, and changes what {vector} gets")
