@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -206,6 +207,20 @@ def loaded_after(statement: str) -> set[str]:
 def test_importing_lumyn_is_light(module: str) -> None:
     """Production processes import lumyn; none of the libraries that only tools need may come along."""
     assert set() == set(HEAVY) & loaded_after(f"import {module}")
+
+
+def test_the_solver_is_for_tests_alone() -> None:
+    """Whatever z3 is asked, no answer of Lumyn rests on it: nothing that is installed imports it, anywhere."""
+    found = {
+        module
+        for module, path in ALL_MODULES.items()
+        for name, _ in imports(ast.parse(path.read_text(encoding="utf-8")))
+        if name.split(".")[0] == "z3"
+    }
+    assert set() == found
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "z3-solver" not in str(project["project"])
+    assert "z3-solver" in str(project["dependency-groups"]["oracle"])
 
 
 def test_every_public_name_of_lumyn_is_light() -> None:

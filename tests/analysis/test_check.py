@@ -205,7 +205,7 @@ def plainly(view: View, fact: str, *, falling: bool) -> bool:
     """Return whether a verdict loosens between any two neighbouring cells, each pair of verdicts looked at."""
     dimension, rows = ascending(view.space, view.policy, fact)
     return any(
-        twins_of(view, dimension, pair, (before, after), inside=[()], withheld=after is Verdict.TRUST) is not None
+        twins_of(view, dimension, pair, (before, after), withheld=after is Verdict.TRUST) is not None
         for cells in rows
         for pair in pairwise(reversed(cells) if falling else cells)
         for before in Verdict

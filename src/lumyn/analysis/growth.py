@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, TypeAlias
+from typing import Final
 
 from lumyn.analysis.boxes import Box
 from lumyn.analysis.copies import Twins, ascending, twins_of
@@ -27,9 +27,6 @@ _LOOSER: Final = [
     for before in Verdict
     if after.strictness < before.strictness
 ]
-
-_Cause: TypeAlias = "tuple[int, Verdict, Box]"
-"""The cells in which a box holds, the verdict that may go with it, and the rest of the box."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +58,8 @@ def growth_of(view: View, fact: str) -> Growth:
     Raises:
         BudgetExceededError: That could not be told.
     """
-    dimension, rows = ascending(view.space, view.policy, fact)
-    if not any(len(cells) > 1 for cells in rows):
-        return Growth(fact=fact, loosens=None, tightens=None)
-    causes = _Causes(view, view.space.index[dimension], questions=False)
-    loosens, found = (next(_along(causes, dimension, rows, falling=falling), None) for falling in (False, True))
+    loosens = next(loosened(view, fact, falling=False, questions=False), None)
+    found = next(loosened(view, fact, falling=True, questions=False), None)
     tightens = None if found is None else Twins(found.second, found.first, found.after, found.before)
     return Growth(fact=fact, loosens=loosens, tightens=tightens)
 
@@ -83,9 +77,13 @@ def numbers_of(policy: Policy, action: str) -> list[str]:
     return [*found]
 
 
-def loosened(view: View, fact: str, *, falling: bool) -> Iterator[Twins]:
+def loosened(view: View, fact: str, *, falling: bool, questions: bool = True) -> Iterator[Twins]:
     """
     Yield pairs of requests, the second with the greater number (falling: the smaller) and the more permissive verdict.
+
+    Args:
+        questions: Whether a question counts that is asked only while `TRUST` is in reach, and not where a person
+            decides anyway.
 
     Raises:
         BudgetExceededError: Whether there is such a pair could not be told.
@@ -93,19 +91,16 @@ def loosened(view: View, fact: str, *, falling: bool) -> Iterator[Twins]:
     dimension, rows = ascending(view.space, view.policy, fact)
     if not any(len(cells) > 1 for cells in rows):
         return
-    yield from _along(_Causes(view, view.space.index[dimension], questions=True), dimension, rows, falling=falling)
-
-
-def _along(causes: _Causes, dimension: str, rows: list[list[int]], *, falling: bool) -> Iterator[Twins]:
+    place = view.space.index[dimension]
+    causes = _Causes(view, place, questions=questions and asks_in_reach(view))
     for cells in rows:
         for pair in pairwise(reversed(cells) if falling else cells):
             lost = causes.between(*pair)
             for before, after in _LOOSER if lost else ():
                 if before not in lost:
                     continue
-                withheld = causes.questions or after is Verdict.TRUST
-                inside = [*lost[before]]
-                twins = twins_of(causes.view, dimension, pair, (before, after), inside=inside, withheld=withheld)
+                withheld = questions or after is Verdict.TRUST
+                twins = twins_of(view, dimension, pair, (before, after), withheld=withheld)
                 if twins is not None:
                     yield twins
 
@@ -116,19 +111,12 @@ class _Causes:
 
     A verdict stricter than `TRUST` can only go where what gave it no longer holds: a rule that gave it, a guard that
     withheld `TRUST`, a block of the engine; or, where no rule gave it but the default did, where a looser rule holds.
-
-    Attributes:
-        questions: Whether a question counts that is asked only while `TRUST` is in reach, and not where a person
-            decides anyway.
     """
 
     def __init__(self, view: View, place: int, *, questions: bool) -> None:
         default = view.policy.default_verdict
-        self.view = view
-        self.questions = questions
-        questions = questions and asks_in_reach(view)
-        self._leaving: list[_Cause] = []
-        self._entering: list[_Cause] = []
+        self._leaving: list[tuple[int, Verdict]] = []
+        self._entering: list[tuple[int, Verdict]] = []
         self._place = place
         self._note(self._leaving, view.engine, Verdict.ABSTAIN)
         for each in view.rules:
@@ -144,17 +132,10 @@ class _Causes:
             if questions and verdict is Verdict.ESCALATE:
                 self._note(self._entering, each.true, Verdict.QUERY)
 
-    def _note(self, causes: list[_Cause], boxes: Iterable[Box], before: Verdict) -> None:
-        for box in boxes:
-            mask = next((mask for dimension, mask in box if dimension == self._place), None)
-            if mask is not None:
-                causes.append((mask, before, tuple(each for each in box if each[0] != self._place)))
+    def _note(self, causes: list[tuple[int, Verdict]], boxes: Iterable[Box], before: Verdict) -> None:
+        causes.extend((mask, before) for box in boxes for dimension, mask in box if dimension == self._place)
 
-    def between(self, first: int, second: int) -> dict[Verdict, dict[Box, None]]:
-        """Return the verdicts that may become more permissive on the way from one cell to another, with where."""
-        found: dict[Verdict, dict[Box, None]] = {}
-        for causes, here, there in ((self._leaving, first, second), (self._entering, second, first)):
-            for mask, before, rest in causes:
-                if mask >> here & 1 and not mask >> there & 1:
-                    found.setdefault(before, {})[rest] = None
-        return found
+    def between(self, first: int, second: int) -> set[Verdict]:
+        """Return the verdicts that may become more permissive on the way from one cell to another."""
+        gone = {before for mask, before in self._leaving if mask >> first & 1 and not mask >> second & 1}
+        return gone | {before for mask, before in self._entering if mask >> second & 1 and not mask >> first & 1}

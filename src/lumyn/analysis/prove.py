@@ -29,7 +29,6 @@ __all__ = ["Proof", "Status", "open_keys", "prove"]
 _STEPS: Final = "too many steps"
 _AMOUNTS: Final = "some amounts at some rates could be neither reached nor ruled out"
 _RATE: Final = "what a rate does cannot be told apart from what the amount does; `monotone: amount_usd` can be proved"
-_NO_RATE: Final = f"whether leaving `{FX_RATE_KEY}` out is rewarded is not looked into where a rule asks if it is there"
 _IDLE: Final = {
     InvariantKind.NEVER: "no request meets its conditions",
     InvariantKind.REQUIRES: "no request gets the verdict",
@@ -91,8 +90,6 @@ def prove(policy: Policy, invariant: Invariant, *, limit: int = BUDGET) -> Proof
             meant = meant or found is not None or _about(view, invariant)
             if not space.complete:
                 unknown, reason = True, _AMOUNTS
-            if _rate_may_be_rewarded(view, invariant):
-                unknown, reason = True, _NO_RATE
         except (BudgetExceededError, SpaceTooLargeError):
             unknown, reason = True, _STEPS
             continue
@@ -103,30 +100,6 @@ def prove(policy: Policy, invariant: Invariant, *, limit: int = BUDGET) -> Proof
     if not meant:
         return Proof(invariant=invariant, status=Status.VACUOUS, reason=_IDLE[invariant.kind])
     return Proof(invariant=invariant, status=Status.PROVED)
-
-
-def _rate_may_be_rewarded(view: View, invariant: Invariant) -> bool:
-    """
-    Return whether a request might be trusted for want of the rate: `open_keys` does not look at that key.
-
-    Without it dollars are unknown, and a guard that compares what is unknown withholds `TRUST`. It takes a default for
-    the rate, a guard that fires because something of money is there, a rule that trusts because it is not, or one that
-    counts what is missing.
-    """
-    if invariant.kind is not InvariantKind.FAIL_CLOSED or FX_RATE_KEY not in (invariant.facts or (FX_RATE_KEY,)):
-        return False
-    spec = view.policy.evidence.get(FX_RATE_KEY)
-    if spec is not None and spec.default is not None:
-        return True
-    for each in view.rules:
-        trusts = each.rule.verdict is Verdict.TRUST
-        for condition in each.rule.conditions:
-            name = condition.operator.name
-            if condition.fact in (RATE, "amount_usd") and name == "present" and condition.operand is not trusts:
-                return True
-            if condition.fact == "risk.uncertainty" and (name in ("gt", "gte")) is trusts:
-                return True
-    return False
 
 
 def _about(view: View, invariant: Invariant) -> bool:

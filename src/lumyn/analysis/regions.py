@@ -74,7 +74,6 @@ class View:
         invalid: Reason code of unusable evidence -> where it is given.
         fx_out_of_bounds: Where the caller's rate is refused.
         missing: Required key -> where it is missing.
-        slices: Id of a region of `regions`, dimension and cell -> the region there; for those who ask again.
     """
 
     def __init__(self, space: Space, policy: Policy) -> None:
@@ -83,7 +82,6 @@ class View:
         self._reading = space.reading(policy)
         self._counter = space.counter(policy)
         self._regions: dict[Verdict, tuple[Region, ...]] = {}
-        self.slices: dict[tuple[int, int, int], Region | None] = {}
         required = policy.required_evidence.get(space.action, ())
         self.missing: Mapping[str, tuple[Box, ...]] = {
             key: _boxes([space.state(self._reading, key, MISSING)]) for key in required
