@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from api.harness import KEYS, Client, configured, request_document
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 pytestmark = pytest.mark.property
@@ -98,7 +98,6 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 methods = st.sampled_from(["GET", "POST", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "X"])
 
 
-@settings(max_examples=150)
 @given(methods, targets, bodies(), st.lists(st.tuples(names, values), max_size=3), st.booleans())
 @example("POST", "/v0/decide", b"\xef\xbb\xbf{}", [], True)
 @example("GET", "/v0/decisions?tenant_id=%ff%00", b"", [], True)
@@ -116,7 +115,6 @@ def test_an_unsigned_service(
         assert reply.data["verdict"] in {"TRUST", "ESCALATE", "QUERY", "ABSTAIN"}
 
 
-@settings(max_examples=150)
 @given(methods, targets, bodies(), st.lists(st.tuples(names, values), max_size=5))
 def test_a_signed_service(
     signed: Client, method: str, target: str, body: bytes, headers: list[tuple[bytes, bytes]]
@@ -128,7 +126,6 @@ def test_a_signed_service(
         assert reply.code
 
 
-@settings(max_examples=80)
 @given(bodies())
 def test_an_event_of_a_decision(unsigned: Client, body: bytes) -> None:
     decision_id = unsigned.decide(request_id="fuzzed").data["decision_id"]

@@ -71,6 +71,11 @@ class Guard:
         held = _Held(self)
         try:
             answer = await self._guarded(scope, receive, sending, held)
+        except asyncio.CancelledError:  # the time to stop is over; a decision that was begun is finished
+            stopping = "the service is stopping"
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            await sending.answer(_problem(scope, status, BusyError.reason_code, stopping, headers=_CLOSE))
+            raise
         except Exception as error:  # noqa: BLE001 - the outermost handler: what nobody expected is answered, and told by its kind
             self._service.log.error("internal_error", kind=type(error).__name__)
             answer = _problem(
