@@ -121,7 +121,7 @@ class Pool:
                 said = evaluate(self.policy, Case(request=row.document))
                 base = self._base(row)
                 key = (said.verdict, said.reason_codes)
-                if key in first or row.similarity:
+                if key in first or row.memory or row.similarity:
                     others.append(base)
                 else:
                     first[key] = ((len(said.reason_codes), said.verdict.strictness), base)
