@@ -66,3 +66,21 @@ def test_entries_pass_a_fresh_workspace_and_fail_a_broken_one() -> None:
     policy.write_text(policy.read_text() + "surprise: true\n")
     assert 3 == run(repo, hooks()["lumyn-policy-validate"])
     assert 0 != run(repo, hooks()["lumyn-vectors"])
+
+
+def test_what_a_commit_may_bring_in_is_stopped() -> None:
+    """A looser limit, a key that nobody reads, and a layout of one's own: the last is mended and then passes."""
+    repo = Repo()
+    subprocess.run([sys.executable, "-m", "lumyn", "init"], cwd=repo.path, capture_output=True, check=True)
+    policy, vectors = "policies/support.yml", "vectors/support.yml"
+    as_they_were = {name: repo.read(name) for name in (policy, vectors)}
+    repo.replace(policy, "refund_trust_max_usd: 25", "refund_trust_max_usd: 199")
+    assert (0, 1) == (run(repo, hooks()["lumyn-policy-validate"]), run(repo, hooks()["lumyn-vectors"]))
+    repo.write(policy, as_they_were[policy])
+    repo.write(vectors, as_they_were[vectors].replace("expect:", "expext:", 1))
+    assert 3 == run(repo, hooks()["lumyn-vectors"])
+    repo.write(vectors, as_they_were[vectors].replace("schema_version: ", "schema_version:    ", 1))
+    run(repo, hooks()["lumyn-vectors-fmt"])  # pre-commit fails a hook that changes files, whatever it returns
+    assert as_they_were[vectors] == repo.read(vectors)
+    assert {0} == {run(repo, hook) for hook in hooks().values()}
+    assert as_they_were == {name: repo.read(name) for name in as_they_were}
