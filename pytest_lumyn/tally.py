@@ -6,7 +6,7 @@ Judged by the files found, not by what `-k` or `--lf` left of them; must not kno
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
@@ -135,14 +135,14 @@ def _names_vectors(name: str) -> bool:
 
 def _dangling(settings: Settings) -> list[str]:
     """Return the links below the roots that lead nowhere; pytest passes them by, and their vectors with them."""
-    found = (
-        Path(folder, name)
-        for root in settings.roots
-        for folder, _, names in os.walk(root.path)
-        for name in names
-        if _names_vectors(name)
-    )
-    return sorted(display_name(path, settings.base) for path in found if not path.exists())
+    return sorted(display_name(path, settings.base) for path in _on_disk(settings) if not path.exists())
+
+
+def _on_disk(settings: Settings) -> Iterator[Path]:
+    """Yield what bears the name of a vector file below the roots, whether pytest visited it or not."""
+    for root in settings.roots:
+        for folder, _, names in os.walk(root.path):
+            yield from (Path(folder, name) for name in names if _names_vectors(name))
 
 
 _ACCEPT = "use --lumyn-allow-empty to accept that"
@@ -155,6 +155,13 @@ def _nothing_found(settings: Settings) -> str:
         return (
             f"lumyn: no vector file found at the paths given: vectors are *.yaml, *.yml and *.json under {roots}, or "
             f"named {patterns}; name one of those, give no path, or {_ACCEPT}"
+        )
+    there = sum(1 for _ in _on_disk(settings)) if settings.complete else 0
+    if there:
+        return (
+            f"lumyn: nothing under {roots} was collected, where {there} vector file{'s are' if there > 1 else ' is'}: "
+            "collect_ignore, norecursedirs, or a plugin that selects tests by the Python code that changed (such as "
+            f"pytest-testmon) leaves them out; take that away, or {_ACCEPT}"
         )
     return f"lumyn: no vector file found under {roots} (*.yaml, *.yml, *.json) or named {patterns}; {_ACCEPT}"
 

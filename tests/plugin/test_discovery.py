@@ -122,6 +122,18 @@ def test_no_vector_file_is_red_although_other_tests_pass(make_repo: MakeRepo) ->
     )
 
 
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n1")], ids=["alone", "workers"])
+def test_a_folder_that_something_leaves_out_is_red_and_says_so(repo: Repo, workers: tuple[str, ...]) -> None:
+    """As pytest-testmon does when no Python code changed: it knows of no policy."""
+    repo.write(
+        "conftest.py",
+        "def pytest_ignore_collect(collection_path):\n    return '.yml' in collection_path.name or None\n",
+    )
+    run = repo.run_pytest("--lumyn-vectors", *workers, own_process=bool(workers))
+    assert 4 == run.exit_code
+    run.match("*nothing under `vectors` was collected, where 1 vector file is: collect_ignore, *")
+
+
 def test_an_empty_folder_is_red(make_repo: MakeRepo) -> None:
     repo = make_repo(NO_VECTORS)
     repo.write("vectors/_defaults.yaml", "{}\n")
