@@ -134,6 +134,27 @@ def test_a_skipped_vector_covers_nothing(repo: Repo) -> None:
     repo.run_pytest("--lumyn-vectors", "--lumyn-coverage").match("missing: R010, R020, R040")
 
 
+def test_a_gate_over_nothing_measured_is_not_met(repo: Repo) -> None:
+    """Where every vector is skipped there is no policy whose goals could be missed."""
+    repo.write(
+        "conftest.py",
+        "def pytest_collection_modifyitems(items):\n    for item in items:\n        item.add_marker('skip')\n",
+    )
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-coverage-fail-under=fired:1")
+    assert 1 == run.exit_code
+    run.match("FAILED lumyn gate: no vector decided anything, so nothing was measured")
+
+
+def test_a_vector_that_failed_covers_nothing(repo: Repo) -> None:
+    """It exercised a rule, and pins nothing of what came out."""
+    repo.replace(
+        FILE, "[over_limit, 200.01, ESCALATE, [REFUND_OVER_LIMIT]]", "[over_limit, 201, QUERY, [TICKET_MISSING]]"
+    )
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-coverage")
+    assert 1 == run.exit_code
+    run.match("missing: R010, R020, R030")
+
+
 @pytest.mark.parametrize(
     "text", ["fired", "fired:101", "fired:-1", "fired:9.5", "lines:100", "fired:", ":100", "fired=100"]
 )

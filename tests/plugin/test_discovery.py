@@ -286,3 +286,10 @@ def test_a_link_to_a_vector_file_that_is_gone_is_red(repo: Repo) -> None:
     run = repo.run_pytest("--lumyn-vectors")
     assert 4 == run.exit_code
     run.match("ERROR: lumyn: links to vector files that are not there: `vectors/shop/gone.yml`; mend or delete them")
+
+
+def test_a_support_file_on_the_command_line_is_no_vector_file(repo: Repo) -> None:
+    repo.write("vectors/_defaults.yaml", "schema_version: vector.v0\n")
+    run = repo.run_pytest("--lumyn-vectors", "vectors/_defaults.yaml")
+    assert 4 == run.exit_code
+    run.no_match("*[FIELD_MISSING]*", "*ERROR collecting*")
