@@ -9,19 +9,24 @@ import json
 import random
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+from bench_vectors import run as run_pytest
 from common import ROOT, SUPPORT_POLICY, arguments, report
+from strength_repo import every_topic, one_thing
 
 from lumyn.analysis.check import check
 from lumyn.analysis.coverage import Criterion, cover
 from lumyn.analysis.diff import diff
 from lumyn.analysis.emit import suggestions_text
 from lumyn.analysis.matrix import Matrix
-from lumyn.analysis.mutants import mutants
+from lumyn.analysis.mutants import Scope, mutants
 from lumyn.analysis.mutation import assess
 from lumyn.analysis.observations import Observation, observe
 from lumyn.analysis.prove import prove
@@ -133,9 +138,10 @@ def seconds(work: Callable[[], object], rounds: int) -> float:
     return statistics.median(times)
 
 
-def kill_all(policy: Policy, rows: list[Observation], most: int | None = None) -> int:
+def kill_all(policy: Policy, rows: list[Observation], most: int | None = None, *, scope: Scope = Scope.CORE) -> int:
+    """Hold mutants against decisions, from nothing: what the rows hold, the mutants, and which row notices which."""
     matrix = Matrix(policy, rows)
-    made = mutants(policy)[:most]
+    made = mutants(policy, scope)[:most]
     for mutant in made:
         matrix.killed_by(mutant)
     return len(made)
@@ -163,6 +169,25 @@ def suite_of(found: tuple[Suggestion, ...]) -> list[Observation]:
     return observe((run(vector) for vector in vectors), load_policy(SUPPORT_POLICY))
 
 
+def beside_a_run(write: Callable[[Path], None], rounds: int) -> float:
+    """Return the processor time of a run of a hundred vectors that measures them, against one that does not."""
+    plain, measured = ("-p", "lumyn", "--lumyn-vectors"), ("-p", "lumyn", "--lumyn-vectors", "--lumyn-coverage")
+    with tempfile.TemporaryDirectory(prefix="lumyn-bench-") as name:
+        folder = Path(name)
+        write(folder)
+        if any(run_pytest(folder, each)[0].code for each in (plain, measured)):
+            raise SystemExit("the vectors of the benchmark do not pass")
+        pairs = []
+        for number in range(rounds):
+            order = (plain, measured) if number % 2 else (measured, plain)
+            taken = {each: run_pytest(folder, each)[0].cpu_s for each in order}
+            pairs.append((taken[plain], taken[measured]))
+    usual, more = (statistics.median(each) for each in zip(*pairs, strict=True))
+    apart = statistics.median(after - before for before, after in pairs)
+    print(f"{write.__name__}: {usual * 1e3:.0f} ms, measured {more * 1e3:.0f} ms; {apart * 1e3:.0f} ms apart in pairs")
+    return statistics.median(after / before for before, after in pairs)
+
+
 def main() -> int:
     options = arguments("Analysis against one evaluation, and its growth.", rounds=5)
     rounds, met = options.rounds, True
@@ -174,12 +199,12 @@ def main() -> int:
             plan.evaluate(plan.facts(row.request), row.similarity)
 
     evaluation = seconds(one_by_one, rounds) / len(rows)
-    first = rows[:20]
-    made = kill_all(policy, first)
-    few = seconds(lambda: kill_all(policy, first), rounds)
-    print(f"support policy, {made} mutants x {len(first)} decisions: {few * 1e3:.1f} ms")
-    met &= report("all mutants by all vectors, in ms", few * 1e3, 25)
-    met &= report("one mutant by one vector, in evaluations", few / made / len(first) / evaluation, 3)
+    for scope in Scope:
+        made = kill_all(policy, rows, scope=scope)
+        taken = seconds(partial(kill_all, policy, rows, scope=scope), rounds)
+        print(f"support policy, {made} {scope} mutants x {len(rows)} decisions: {taken * 1e3:.1f} ms")
+        met &= report(f"all {scope} mutants by all decisions, in ms", taken * 1e3, 25)
+        met &= report("one mutant by one decision, in evaluations", taken / made / len(rows) / evaluation, 0.1)
     whole = seconds(lambda: (assess(policy, rows), cover(policy, rows)), rounds)
     print(f"coverage and mutation of {len(rows)} decisions, proofs included: {whole * 1e3:.0f} ms")
 
@@ -206,6 +231,8 @@ def main() -> int:
     proved = seconds(lambda: prove(promising, promising.promises[0]), 1)
     print(f"one invariant over 1,000 rules: {proved:.2f} s, {prove(promising, promising.promises[0]).status}")
     met &= report("an invariant over 1,000 rules, in s", proved, 0.2)
+    for write in (every_topic, one_thing):
+        met &= report(f"a run with its coverage, {write.__name__}", beside_a_run(write, max(rounds, 9)), 1.05)
     return 0 if met or not options.check else 1
 
 

@@ -14,11 +14,12 @@ import pytest
 
 from lumyn.analysis.baseline import read_baseline
 from lumyn.analysis.coverage import CoverageReport, Criterion, cover
+from lumyn.analysis.matrix import Matrix
 from lumyn.analysis.mutants import Scope
 from lumyn.analysis.mutation import MutationReport, assess
 from lumyn.analysis.observations import Observation, Pins, observe_step
 from lumyn.analysis.pairs import Severity
-from lumyn.analysis.witness import parsed
+from lumyn.analysis.witness import AnalysisDefectError, parsed
 from lumyn.errors import InvalidConfigError
 from lumyn.policy.loader import parse_policy
 from lumyn.policy.spec import Policy
@@ -39,6 +40,9 @@ __all__ = ["Gates", "Strength", "read_gates"]
 
 ATTRIBUTE = "lumyn_observed"
 """Name of the attribute of a test report that carries a vector's decisions from a worker to the controller."""
+
+NAMED = "lumyn_named"
+"""The same, for the policy that a vector names."""
 
 PERCENT = 100
 
@@ -72,29 +76,35 @@ class Gates:
 
 def read_gates(config: pytest.Config) -> Gates:
     """Return what the options ask for; raises UsageError for values that cannot be used."""
-    least = config.getoption("lumyn_coverage_fail_under") or config.getini("lumyn_coverage_fail_under")
+    asked = config.getoption("lumyn_coverage_fail_under")
+    least = config.getini("lumyn_coverage_fail_under") if asked is None else asked
     killed, new_trust = config.getoption("lumyn_mutate_fail_under"), config.getoption("lumyn_mutate_max_new_trust")
-    coverage = bool(config.getoption("lumyn_coverage") or config.getini("lumyn_coverage") or least)
+    coverage = bool(config.getoption("lumyn_coverage") or config.getini("lumyn_coverage") or asked or least)
     scope = config.getoption("lumyn_mutate") or Scope.CORE.value
     return Gates(
         coverage=coverage,
         scope=Scope(scope),
-        least=dict(_read_least(least)),
+        least=_read_least(least, given=asked is not None),
         least_killed=killed,
         most_new_trust=new_trust,
         accepted=_read_accepted(config),
     )
 
 
-def _read_least(text: str) -> Iterator[tuple[Criterion, int]]:
-    for part in filter(None, (part.strip() for part in text.split(","))):
+def _read_least(text: str, *, given: bool) -> Mapping[Criterion, int]:
+    least: dict[Criterion, int] = {}
+    parts = [part.strip() for part in text.split(",")] if given or text.strip() else []
+    for part in parts:
         name, colon, number = (piece.strip() for piece in part.partition(":"))
         if name not in set(Criterion) or not colon or not number.isdecimal() or int(number) > PERCENT:
             raise pytest.UsageError(
                 f"lumyn: coverage-fail-under: {part!r} is not a criterion with a percentage, as in fired:100; "
                 f"criteria are {', '.join(Criterion)}"
             )
-        yield Criterion(name), int(number)
+        if Criterion(name) in least:
+            raise pytest.UsageError(f"lumyn: coverage-fail-under: {name} is given twice; leave one of them out")
+        least[Criterion(name)] = int(number)
+    return least
 
 
 def _read_accepted(config: pytest.Config) -> Mapping[str, Mapping[str, str]]:
@@ -127,8 +137,11 @@ class Strength:
         self._policies: dict[str, Policy] = {}
         self._shipped: set[str] = set()
         self._reports: list[tuple[CoverageReport | None, MutationReport]] = []
+        self._lines: list[list[str]] = []
+        self._named: dict[str, str] = {}
         self.failures: list[str] = []
         self._note = ""
+        self._defect = ""
 
     # Where vectors run
 
@@ -137,6 +150,8 @@ class Strength:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
+        if call.when == "setup" and isinstance(item, VectorItem) and item.policy is not None:
+            self._name(item.policy, report)
         if call.when == "call" and isinstance(item, VectorItem) and item.result is not None:
             found = list(self._of(item.result))
             if is_worker(self._config):
@@ -144,6 +159,13 @@ class Strength:
             else:
                 self._observed[item.nodeid] = found
         return report
+
+    def _name(self, policy: Policy, report: pytest.TestReport) -> None:
+        """Note the policy a vector names, whether or not the vector comes to decide anything."""
+        if policy.policy_hash not in self._named:
+            self._named[policy.policy_hash] = f"{policy.policy_id} {policy.policy_version}"
+            if is_worker(self._config):
+                vars(report)[NAMED] = [policy.policy_hash, self._named[policy.policy_hash]]
 
     def _of(self, result: VectorResult) -> Iterator[tuple[str, Observation]]:
         """Yield the decisions a passing vector made under the policy it names, not under one a scenario puts in."""
@@ -180,10 +202,12 @@ class Strength:
     # Where the run ends
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        data = vars(report).pop(ATTRIBUTE, None)
-        if data is None or is_worker(self._config):
-            if data is not None:
-                vars(report)[ATTRIBUTE] = data
+        if is_worker(self._config):
+            return
+        named, data = vars(report).pop(NAMED, None), vars(report).pop(ATTRIBUTE, None)
+        if named is not None:
+            self._named.setdefault(*named)
+        if data is None:
             return
         for policy_hash, (source, file) in data["policies"].items():
             self._policies.setdefault(policy_hash, parse_policy(source, file=file))
@@ -210,24 +234,43 @@ class Strength:
         for node_id in sorted(self._observed):
             for policy_hash, observation in self._observed[node_id]:
                 by_policy.setdefault(policy_hash, []).append(observation)
-        for policy_hash in sorted(by_policy, key=lambda each: (self._policies[each].policy_id, each)):
-            self._measure(self._policies[policy_hash], by_policy[policy_hash])
+        try:
+            for policy_hash in sorted(by_policy, key=lambda each: (self._policies[each].policy_id, each)):
+                self._measure(self._policies[policy_hash], by_policy[policy_hash])
+            self._hand_over()
+        except AnalysisDefectError as error:
+            self._defect = str(error)
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+            return
+        if self._gates.gated:
+            self._judge_all(by_policy)
         self._note = self._why_not_judged()
         if self._note:
             self.failures.clear()
         elif self._gates.gated:
-            if not self._reports:
+            if not self._reports and not self.failures:
                 self.failures.append("no vector decided anything, so nothing was measured")
             if self.failures and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        self._hand_over()
+
+    def _judge_all(self, by_policy: Mapping[str, list[Observation]]) -> None:
+        """Note what was to be measured and could not be: it must not read as measured and fine."""
+        for policy_hash, name in sorted(self._named.items(), key=lambda each: each[1]):
+            if policy_hash not in by_policy:
+                self.failures.append(f"{name}: no vector decided anything, so nothing was measured")
+        measured = {self._policies[policy_hash].policy_id for policy_hash in by_policy}
+        for policy_id in () if self._settings.policy else self._gates.accepted:
+            if policy_id not in measured:
+                self.failures.append(f"the baseline accepts edits of {policy_id}, under which no vector decided")
 
     def _measure(self, policy: Policy, observations: list[Observation]) -> None:
         gates = self._gates
-        covered = cover(policy, observations) if gates.coverage else None
+        matrix = Matrix(policy, observations)
+        covered = cover(policy, matrix) if gates.coverage else None
         accepted = gates.accepted.get(policy.policy_id, {})
-        mutated = assess(policy, observations, scope=gates.scope, accepted=accepted)
+        mutated = assess(policy, matrix, scope=gates.scope, accepted=accepted)
         self._reports.append((covered, mutated))
+        self._lines.append([*mutation_lines(mutated)])
         name = f"{policy.policy_id} {policy.policy_version}"
         for criterion, least in gates.least.items():
             done, goals = (0, 1) if covered is None else (covered.covered(criterion), len(covered.of(criterion)))
@@ -271,7 +314,11 @@ class Strength:
             reports.extra.setdefault("mutation", {})[name] = mutated.to_dict()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        for covered, mutated in self._reports:
+        if self._defect:
+            said = f"ERROR lumyn: a defect of Lumyn, nothing was measured: {printable(self._defect)}"
+            terminalreporter.write_line(said, red=True)
+            return
+        for (covered, mutated), lines in zip(self._reports, self._lines, strict=True):
             policy = mutated.policy
             name = printable(f"{policy.policy_id} {policy.policy_version} ({policy.policy_hash[:19]})")
             if covered is not None:
@@ -280,7 +327,7 @@ class Strength:
                     for part in folded(printable(line), terminal_width(self._config)):
                         terminalreporter.write_line(part)
             terminalreporter.section(f"lumyn mutation: {name}", sep="-")
-            for place, line in enumerate(mutation_lines(mutated)):
+            for place, line in enumerate(lines):
                 worst = bool(place == 1 and mutated.survivors and mutated.survivors[0].severity is Severity.NEW_TRUST)
                 for part in folded(printable(line), terminal_width(self._config)):
                     terminalreporter.write_line(part, red=worst, bold=worst)

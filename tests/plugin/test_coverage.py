@@ -6,8 +6,12 @@ import json
 import re
 
 import pytest
-from plugin.shop import PASSING, VECTORS
+from plugin.shop import PASSING, POLICY, VECTORS
 
+from lumyn.analysis.boxes import BudgetExceededError
+from lumyn.analysis.judge import Judge
+from lumyn.analysis.mutant import Mutant
+from lumyn.analysis.witness import AnalysisDefectError
 from lumyn.testing import Repo, Run
 
 FILE = "vectors/shop/refund.yml"
@@ -156,13 +160,89 @@ def test_a_vector_that_failed_covers_nothing(repo: Repo) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["fired", "fired:101", "fired:-1", "fired:9.5", "lines:100", "fired:", ":100", "fired=100"]
+    "text", ["", ",", "fired", "fired:101", "fired:-1", "fired:9.5", "lines:100", "fired:", ":100", "fired=100"]
 )
 def test_a_threshold_that_cannot_be_read_is_refused(repo: Repo, text: str) -> None:
     """Exit 4 and what it should look like, rather than a gate that is not there."""
     run = repo.run_pytest("--lumyn-vectors", f"--lumyn-coverage-fail-under={text}")
     assert 4 == run.exit_code
     run.match("*is not a criterion with a percentage, as in fired:100*")
+
+
+def test_a_threshold_given_twice_is_refused(repo: Repo) -> None:
+    """The later and lower one would take the place of the first without a word."""
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-coverage-fail-under=fired:100,fired:1")
+    assert 4 == run.exit_code
+    run.match("*coverage-fail-under: fired is given twice*")
+
+
+SECOND = """\
+schema_version: vector.v0
+policy: policies/second.yml
+clock: "2026-01-15T12:00:00Z"
+vectors:
+  - name: only
+    skip: not today
+    request: {action: {type: support.refund, intent: refund a customer}, evidence: {ticket_id: ZD-1}}
+    expect: {verdict: ESCALATE, reason_codes: [NO_MATCH_DEFAULT_ESCALATE]}
+"""
+
+
+@pytest.mark.parametrize("workers", [(), WORKERS], ids=["alone", "workers"])
+def test_a_policy_under_which_nothing_was_decided_fails_a_gate(repo: Repo, workers: tuple[str, ...]) -> None:
+    """All of its vectors are skipped: that must not read as a policy that was measured and is fine."""
+    if workers:
+        pytest.importorskip("xdist")
+    repo.write(FILE, VECTORS + MORE)
+    repo.write("policies/second.yml", POLICY.replace("policy_id: shop", "policy_id: second"))
+    repo.write("vectors/second.yml", SECOND)
+    run = repo.run_pytest(
+        "--lumyn-vectors", "--lumyn-coverage-fail-under=fired:100", *workers, own_process=bool(workers)
+    )
+    assert 1 == run.exit_code
+    run.match("FAILED lumyn gate: second 1.0.0: no vector decided anything, so nothing was measured")
+    assert 0 == repo.run_pytest("--lumyn-vectors", "--lumyn-coverage").exit_code
+
+
+def test_an_expected_failure_covers_nothing_and_does_not_stop_the_gates(repo: Repo) -> None:
+    """The run is green, so the gates are judged; the vector that fails as expected is not counted."""
+    text = (VECTORS + MORE).replace("  - name: risk\n", "  - name: risk\n    xfail: {reason: INC-7}\n")
+    repo.write(
+        FILE,
+        text.replace("[below, 0.69, TRUST", "[below, 0.69, ABSTAIN").replace("[at, 0.7, ABSTAIN", "[at, 0.7, TRUST"),
+    )
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-coverage-fail-under=fired:100")
+    run.assert_outcomes(passed=PASSING + 3, xfailed=2)
+    assert 1 == run.exit_code
+    run.match("FAILED lumyn gate: shop 1.0.0: rules fired 5 of 6 goals, wanted 100 %")
+
+
+def test_what_was_given_up_counts_as_a_path_to_trust(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proof that was not found fails the gate like a survivor of the worst kind."""
+
+    def give_up(judge: Judge, mutant: Mutant) -> None:
+        raise BudgetExceededError
+
+    monkeypatch.setattr(Judge, "finding", give_up)
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-mutate-max-new-trust=0")
+    assert 1 == run.exit_code
+    run.match(
+        "unknown * given up over budget, counted as surviving: *",
+        "FAILED lumyn gate: shop 1.0.0: 25 edits open a new path to TRUST unnoticed, at most 0 may",
+    )
+
+
+def test_a_contradiction_is_named_and_fails_the_run(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where engine and analysis disagree nothing that was measured can be relied on, gates or none."""
+
+    def contradict(judge: Judge, mutant: Mutant) -> None:
+        raise AnalysisDefectError("the engine does not see what the analysis said")
+
+    monkeypatch.setattr(Judge, "finding", contradict)
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-coverage")
+    assert 3 == run.exit_code
+    run.match("ERROR lumyn: a defect of Lumyn, nothing was measured: the engine does not see what the analysis said")
+    run.no_match("*Traceback*")
 
 
 @pytest.mark.parametrize(
@@ -195,6 +275,17 @@ def test_an_accepted_survivor_needs_a_reason_and_a_survivor(repo: Repo) -> None:
     run = repo.run_pytest("--lumyn-vectors", "--lumyn-mutate-max-new-trust=1000")
     assert 1 == run.exit_code
     run.match("FAILED lumyn gate: shop 1.0.0: the baseline accepts R050/rule, which survives no more")
+
+
+def test_a_baseline_of_a_policy_nobody_decided_under_fails_a_gate(repo: Repo) -> None:
+    """A misspelt policy id accepts nothing, and says so; with another policy in its place it is of no concern."""
+    repo.write("pytest.ini", "[pytest]\nlumyn_mutants = mutants.yml\n")
+    repo.write("mutants.yml", "schema_version: mutants.v0\naccepted:\n  shopp:\n    R020/rule: never seen a risk\n")
+    gate = "--lumyn-mutate-max-new-trust=1000"
+    run = repo.run_pytest("--lumyn-vectors", gate)
+    assert 1 == run.exit_code
+    run.match("FAILED lumyn gate: the baseline accepts edits of shopp, under which no vector decided")
+    assert 0 == repo.run_pytest("--lumyn-vectors", gate, "--lumyn-policy=policies/shop.yml").exit_code
 
 
 @pytest.mark.parametrize(

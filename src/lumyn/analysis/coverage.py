@@ -131,14 +131,14 @@ def _goal(goal: Goal) -> JsonObject:
     }
 
 
-def cover(policy: Policy, observations: Iterable[Observation], *, limit: int = BUDGET) -> CoverageReport:
+def cover(policy: Policy, observations: Iterable[Observation] | Matrix, *, limit: int = BUDGET) -> CoverageReport:
     """
     Return what the observed decisions exercised of a policy.
 
     Args:
         limit: Steps one question of feasibility may take.
     """
-    matrix = Matrix(policy, observations)
+    matrix = Matrix.of(policy, observations)
     model = _Model(policy, limit)
     goals = tuple(_settle(matrix, model, wanted) for wanted in _wanted(policy, matrix))
     return CoverageReport(policy=policy, goals=goals, observed=len(matrix.rows))

@@ -34,6 +34,11 @@ class Matrix:
         self.base = Sheet(self.table, policy)
         self._before: dict[int, Evaluation] = {}
 
+    @classmethod
+    def of(cls, policy: Policy, observations: Iterable[Observation] | Matrix) -> Matrix:
+        """Return the matrix of some observations under a policy: itself where it is one already."""
+        return observations if isinstance(observations, Matrix) else cls(policy, observations)
+
     @property
     def rows(self) -> Sequence[Observation]:
         """The observations."""
@@ -82,9 +87,14 @@ class Matrix:
             return lowest(sure), None
         suspects = self.base.suspects(sheet) & ~verdicts
         telling = suspects if whole_record else suspects & ~self._verdict_only
+        certain = verdicts | (self.base.tells(sheet) if telling else 0)
         for place in chain(bits(verdicts), bits(telling)):
-            after, pins = sheet.outcome(place), self.rows[place].pins
-            if after != self.before(place) and (whole_record or pins is None or pins.notice(after)):
+            pins = self.rows[place].pins
+            sure = certain >> place & 1
+            if sure and (whole_record or pins is None or pins.everything):
+                return place, None
+            after = sheet.outcome(place)
+            if (sure or after != self.before(place)) and (whole_record or pins is None or pins.notice(after)):
                 return place, None
         return None, lowest(verdicts) if verdicts else self._first_changed(sheet, suspects)
 

@@ -97,7 +97,11 @@ class Mutant:
     @cached_property
     def rereads(self) -> bool:
         """Whether the rules that come read other attributes, or for other actions, than those that go."""
-        return reads_of(self.gone) != reads_of(self.come)
+        gone, come = self.gone, self.come
+        same = len(gone) == len(come) and all(
+            old.blocks is new.blocks and old.actions is new.actions for old, new in zip(gone, come, strict=True)
+        )
+        return not same and reads_of(gone) != reads_of(come)
 
     def keys_for(self, action: str) -> tuple[str, ...]:
         """Return what `policy.keys_for` does, without making the policy."""

@@ -128,7 +128,7 @@ def _survivor(survivor: Survivor) -> JsonObject:
 
 def assess(
     policy: Policy,
-    observations: Iterable[Observation],
+    observations: Iterable[Observation] | Matrix,
     *,
     scope: Scope = Scope.CORE,
     whole_record: bool = False,
@@ -140,7 +140,7 @@ def assess(
     Return what becomes of every mutant of a policy.
 
     Args:
-        observations: The decisions of the vectors that count.
+        observations: The decisions of the vectors that count, or the matrix of them.
         whole_record: Count every change of the record as noticed, whatever the vectors expect of it.
         accepted: Id of a survivor that may stay -> why.
         verify: Check of every killed mutant that it is not proved equivalent; slow, and a check of Lumyn itself.
@@ -149,7 +149,7 @@ def assess(
     Raises:
         AnalysisDefectError: The analysis contradicts the engine, or itself.
     """
-    matrix = Matrix(policy, observations)
+    matrix = Matrix.of(policy, observations)
     made = mutants(policy, scope)
     killed: dict[str, str] = {}
     left: list[tuple[Mutant, int | None]] = []

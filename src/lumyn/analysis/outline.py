@@ -74,7 +74,8 @@ class Outline:
             self._rereads = reads_of(self.gone) != reads_of(self.come)
         unmoved = isinstance(policy, Mutant) and not policy.required
         self.required = (policy.base if isinstance(policy, Mutant) and unmoved else self.policy).required_evidence
-        self.counting: bool = (like is not None and like.counting) or _counts(self.come)
+        mutated = like is not None and isinstance(policy, Mutant)  # which reads no attribute its policy does not
+        self.counting: bool = (like is not None and like.counting) or (not mutated and _counts(self.come))
         self.affected = frozenset(table.acts) if like is None else self._touched(like)
         alike = like is not None and (self.required is like.required or self.required == like.required)
         # What a rule says of the rows does not depend on the others, but for what they count and require.
@@ -306,6 +307,11 @@ class Outline:
             found |= self.unmatched & other.unmatched
         return found
 
+    def _beside(self, rule: Rule) -> int:
+        """Return the rows in which another rule of the same stage fires."""
+        others = (each for each in self.policy.rules if each.stage is rule.stage and each is not rule)
+        return any_of(self.truth(each)[0] for each in others)
+
     def suspects(self, other: Outline) -> int:
         """Return rows among which are all that come out otherwise under `other`, an edit of this one."""
         table = self._table
@@ -327,8 +333,13 @@ class Outline:
             new = come.pop(old.rule_id, None)
             if new is not None:
                 now, open_ = other.truth(new)
-                same = says_the_same(old, new) and (old.index, old.queries) == (new.index, new.queries)
-                true, unknown = true ^ now if same else true | now, unknown | open_
+                unknown |= open_
+                if not says_the_same(old, new) or old.queries != new.queries:
+                    true |= now
+                elif old.index == new.index:
+                    true ^= now
+                else:  # it comes earlier or later among those of its stage that fire
+                    true = (true ^ now) | (true & self._beside(old))
             found |= true | (unknown & trusting)
         for rule in come.values():
             true, unknown = other.truth(rule)

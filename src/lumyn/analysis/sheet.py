@@ -22,13 +22,30 @@ class Sheet(Outline):
     def __init__(self, table: Table, policy: Policy | Mutant, *, like: Sheet | None = None) -> None:
         super().__init__(table, policy, like=like)
         self._rows = table
+        self._base = like
         self._orders: dict[str, tuple[Rule, ...]] = {}
 
     def _ordered(self, action: str) -> tuple[Rule, ...]:
         found = self._orders.get(action)
         if found is None:
-            found = self._orders[action] = self.policy.rules_for(action)
+            found = self._orders[action] = self._like_base(action) or self.policy.rules_for(action)
         return found
+
+    def _like_base(self, action: str) -> tuple[Rule, ...] | None:
+        """Return the rules in the order of the base, or None where an edit may move one."""
+        if self._base is None or len(self.come) > len(self.gone):
+            return None
+        edited = {rule.rule_id: rule for rule in self.come}
+        for old in self.gone:
+            new = edited.get(old.rule_id)
+            if new is not None and (new.stage, new.index, new.actions) != (old.stage, old.index, old.actions):
+                return None
+        gone = {rule.rule_id for rule in self.gone}
+        kept = (
+            edited.get(rule.rule_id) if rule.rule_id in gone else rule
+            for rule in self._base._ordered(action)  # noqa: SLF001
+        )
+        return tuple(rule for rule in kept if rule is not None) if gone.issuperset(edited) else None
 
     def outcome(self, place: int) -> Evaluation:
         """Return the outcome of a row as a record tells it, concluded by the engine."""

@@ -1,0 +1,65 @@
+"""
+Two repositories of a hundred vectors of the starter policy: some of every golden topic, or one thing over and over.
+Written the same at every call; knows nothing of timing.
+"""
+
+from __future__ import annotations
+
+import shutil
+from itertools import zip_longest
+from pathlib import Path
+
+from common import ROOT, SUPPORT_POLICY
+
+from lumyn.vectors.discovery import discover
+from lumyn.vectors.loader import load_suite
+
+__all__ = ["COUNT", "every_topic", "one_thing"]
+
+COUNT = 100
+
+_ALIKE = """\
+  - name: refund_{index}
+    why: an everyday refund goes through
+    request: {{ $use: refund, $with: {{ action.amount.value: {amount}, evidence.order_id: "{index}" }} }}
+    expect: {{ verdict: TRUST }}
+"""
+
+
+def every_topic(folder: Path) -> None:
+    """Write golden vectors, files of the topics in turn as long as they fit: some edits of the policy go unnoticed."""
+    name = SUPPORT_POLICY.relative_to(ROOT).as_posix()
+    topics: dict[Path, list[tuple[Path, int]]] = {}
+    for path in discover(ROOT, ["vectors/v0"]):
+        vectors = load_suite(path, root=ROOT).vectors
+        if vectors and all(each.policy_file == name for each in vectors) and "scenarios" not in path.parts:
+            topics.setdefault(path.parent, []).append((path, len(vectors)))
+    total, chosen = 0, []
+    for files in zip_longest(*topics.values()):
+        for path, count in filter(None, files):
+            if total + count <= COUNT:
+                total += count
+                chosen.append(path)
+    _policy(folder)
+    for path in (ROOT / "vectors/v0/_defaults.yaml", *chosen):
+        target = folder / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+
+
+def one_thing(folder: Path) -> None:
+    """Write vectors that ask the same and expect a verdict only: nearly every edit of the policy goes unnoticed."""
+    _policy(folder)
+    defaults = (ROOT / "vectors/v0/_defaults.yaml").read_text(encoding="utf-8")
+    head, _, _ = defaults.partition("    refund_eur:")
+    rows = "".join(_ALIKE.format(index=index, amount=5 + index % 15) for index in range(COUNT))
+    target = folder / "vectors" / "refund.yaml"
+    target.parent.mkdir(parents=True)
+    target.write_text(f"{head}vectors:\n{rows}", encoding="utf-8")
+
+
+def _policy(folder: Path) -> None:
+    target = folder / SUPPORT_POLICY.relative_to(ROOT)
+    target.parent.mkdir(parents=True)
+    shutil.copy(SUPPORT_POLICY, target)
+    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
