@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,6 +18,24 @@ def test_ulid_of_a_known_time() -> None:
     """The first ten characters are the time of the specification's example."""
     assert "01ARYZ6S41" == ulid(1469918176385, 0)[:10]
     assert "7ZZZZZZZZZZZZZZZZZZZZZZZZZ" == ulid(2**48 - 1, 2**80 - 1)
+
+
+@pytest.mark.parametrize("moment", [-1, -5, 0, 1, 1023, 1469918176385, 2**40, 2**48 - 1, 2**48, 2**60])
+@pytest.mark.parametrize("random", [0, 1, 2**40 - 1, 2**40, 0x5A5A5A5A5A5A5A5A5A5A, 2**80 - 1])
+def test_ulid_is_the_number_in_base_32(moment: int, random: int) -> None:
+    """Time and random part are written apart; together they are one number of 128 bits, digit by digit."""
+    number = min(max(moment, 0), 2**48 - 1) << 80 | random
+    digits = "".join("0123456789ABCDEFGHJKMNPQRSTVWXYZ"[number >> 5 * place & 31] for place in range(25, -1, -1))
+    assert digits == ulid(moment, random) == ulid(moment, random)
+
+
+@pytest.mark.parametrize("moment", [-1, -1000, 0])
+def test_the_first_time_that_is_written_may_be_any(moment: int) -> None:
+    """Nothing is remembered of a time before one was written."""
+    code = f"from lumyn.core.clock import rfc3339, ulid; print(rfc3339({moment}), ulid({moment}, 0))"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert f"{rfc3339(moment)} {'0' * 26}" == printed.strip()
+    assert 24 == len(rfc3339(moment))
 
 
 def test_ids_grow_when_the_clock_stands_still_or_goes_back() -> None:

@@ -11,6 +11,7 @@ import threading
 import time
 import weakref
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, Protocol
 
 __all__ = ["Clock", "FixedClock", "IdSource", "SeededIds", "SystemClock", "UlidSource", "parse_rfc3339", "rfc3339"]
@@ -19,6 +20,8 @@ _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS: Final = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
 _RANDOM_BITS: Final = 80
 _RANDOM_LIMIT: Final = 1 << _RANDOM_BITS
+_HALF_BITS: Final = _RANDOM_BITS // 2
+_HALF_MASK: Final = (1 << _HALF_BITS) - 1
 _TIME_LIMIT: Final = 1 << 48
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -54,8 +57,7 @@ class FixedClock:
     """
 
     def __init__(self, start: datetime | str) -> None:
-        moment = parse_rfc3339(start) if isinstance(start, str) else start
-        self._now_ms = (moment - _EPOCH) // timedelta(milliseconds=1)
+        self._now_ms = _ms_of_text(start) if isinstance(start, str) else _ms_of(start)
 
     def now_ms(self) -> int:
         """Return milliseconds since 1970-01-01T00:00:00Z."""
@@ -118,6 +120,15 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+def _ms_of(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+@lru_cache(maxsize=64)
+def _ms_of_text(text: str) -> int:
+    return _ms_of(parse_rfc3339(text))
+
+
 class SeededIds:
     """
     ULIDs that are the same in every run: the random part counts up from a hash of `seed`.
@@ -136,28 +147,40 @@ class SeededIds:
         return ulid(now_ms, self._next)
 
 
+_last_time: tuple[int, str] = (0, "0" * 10)
+
+
 def ulid(now_ms: int, random: int) -> str:
     """Return the ULID of a time (clamped to 0..2^48-1 milliseconds) and 80 random bits."""
-    value = (min(max(now_ms, 0), _TIME_LIMIT - 1) << _RANDOM_BITS) | random
+    global _last_time  # noqa: PLW0603 - one time's text serves a burst of decisions, and all of a clock that stands
     pairs = _PAIRS
+    known, text = _last_time
+    if known != now_ms:
+        at = min(max(now_ms, 0), _TIME_LIMIT - 1)
+        text = (
+            pairs[at >> 40]
+            + pairs[at >> 30 & 1023]
+            + pairs[at >> 20 & 1023]
+            + pairs[at >> 10 & 1023]
+            + pairs[at & 1023]
+        )
+        _last_time = (now_ms, text)
+    # Halves fit into a machine word; shifting all of the bits at once costs a long number each time.
+    high, low = random >> _HALF_BITS, random & _HALF_MASK
     return (
-        pairs[value >> 120 & 1023]
-        + pairs[value >> 110 & 1023]
-        + pairs[value >> 100 & 1023]
-        + pairs[value >> 90 & 1023]
-        + pairs[value >> 80 & 1023]
-        + pairs[value >> 70 & 1023]
-        + pairs[value >> 60 & 1023]
-        + pairs[value >> 50 & 1023]
-        + pairs[value >> 40 & 1023]
-        + pairs[value >> 30 & 1023]
-        + pairs[value >> 20 & 1023]
-        + pairs[value >> 10 & 1023]
-        + pairs[value & 1023]
+        text
+        + pairs[high >> 30]
+        + pairs[high >> 20 & 1023]
+        + pairs[high >> 10 & 1023]
+        + pairs[high & 1023]
+        + pairs[low >> 30]
+        + pairs[low >> 20 & 1023]
+        + pairs[low >> 10 & 1023]
+        + pairs[low & 1023]
     )
 
 
-_last_second: tuple[int, str] = (-1, "")
+_last_second: tuple[int, str] = (0, "1970-01-01T00:00:00")
 
 
 def rfc3339(now_ms: int) -> str:
