@@ -11,7 +11,7 @@ import json.encoder
 import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from lumyn.documents.document import DEFAULT_LIMITS, Limits
 from lumyn.documents.numbers import MAX_SAFE, exact_float
@@ -34,6 +34,7 @@ __all__ = [
 # A record holds a whole request a few levels down, so what Lumyn itself digests may be larger than a request.
 _OWN_LIMITS: Final = Limits(max_bytes=16_777_216, max_depth=96, max_nodes=4_000_000)
 _MAX_PROBLEMS: Final = 50
+_ONLY_TEXT: Final = frozenset({str})
 
 
 class FreezeError(InvalidDocumentError):
@@ -128,28 +129,35 @@ class _NotPlainError(Exception):
     """The fast walk met something that only the careful walk may judge."""
 
 
-def _freeze_object(value: dict[str, JsonValue], depth: int, budget: list[int]) -> JsonObject:
-    """Copy a dict of plain JSON data; `depth` counts the levels left, `budget` the values and characters left."""
+def _freeze_object(value: dict[str, Any], depth: int, budget: list[int]) -> JsonObject:
+    """
+    Copy a dict of plain JSON data; `depth` counts the levels left, `budget` the values and characters left.
+
+    Runs for every object of every request: what is not needed here is felt in each decision.
+    """
     copy = value.copy()
     budget[0] -= len(copy)
     if depth <= 0 or budget[0] < 0:
         raise _NotPlainError
-    characters = 0
+    if not _ONLY_TEXT.issuperset(map(type, copy)):
+        raise _NotPlainError
+    keys = "".join(copy)
+    if not (keys.isascii() or is_encodable(keys)):
+        raise _NotPlainError
+    characters = len(keys)
     for key, item in copy.items():
-        if type(key) is not str or not (key.isascii() or is_encodable(key)):
-            raise _NotPlainError
-        characters += len(key)
-        if type(item) is str:
+        kind = type(item)
+        if kind is str:
             if not (item.isascii() or is_encodable(item)):
                 raise _NotPlainError
             characters += len(item)
-        elif type(item) is dict:
+        elif kind is dict:
             copy[key] = _freeze_object(item, depth - 1, budget)
-        elif type(item) is list:
-            copy[key] = _freeze_list(item, depth - 1, budget)
-        elif type(item) is float:
+        elif kind is float:
             copy[key] = _freeze_float(item)
-        elif not (item is None or type(item) is bool or (type(item) is int and -MAX_SAFE <= item <= MAX_SAFE)):
+        elif kind is list:
+            copy[key] = _freeze_list(item, depth - 1, budget)
+        elif not (item is None or kind is bool or (kind is int and -MAX_SAFE <= item <= MAX_SAFE)):
             raise _NotPlainError
     budget[1] -= characters
     if budget[1] < 0:
@@ -157,23 +165,24 @@ def _freeze_object(value: dict[str, JsonValue], depth: int, budget: list[int]) -
     return copy
 
 
-def _freeze_list(value: list[JsonValue], depth: int, budget: list[int]) -> list[JsonValue]:
+def _freeze_list(value: list[Any], depth: int, budget: list[int]) -> list[JsonValue]:
     copy = value.copy()
     budget[0] -= len(copy)
     if depth <= 0 or budget[0] < 0:
         raise _NotPlainError
     for index, item in enumerate(copy):
-        if type(item) is str:
+        kind = type(item)
+        if kind is str:
             if not (item.isascii() or is_encodable(item)):
                 raise _NotPlainError
             budget[1] -= len(item)
-        elif type(item) is dict:
+        elif kind is dict:
             copy[index] = _freeze_object(item, depth - 1, budget)
-        elif type(item) is list:
-            copy[index] = _freeze_list(item, depth - 1, budget)
-        elif type(item) is float:
+        elif kind is float:
             copy[index] = _freeze_float(item)
-        elif not (item is None or type(item) is bool or (type(item) is int and -MAX_SAFE <= item <= MAX_SAFE)):
+        elif kind is list:
+            copy[index] = _freeze_list(item, depth - 1, budget)
+        elif not (item is None or kind is bool or (kind is int and -MAX_SAFE <= item <= MAX_SAFE)):
             raise _NotPlainError
     if budget[1] < 0:
         raise _NotPlainError

@@ -123,13 +123,13 @@ class Gate:
         if not isinstance(redaction, RedactionPolicy):
             profile = _member(RedactionProfile, redaction, "VALUE_INVALID", "redaction profile")
             redaction = RedactionPolicy(profile=profile)
-        redaction.check(policy)  # before a store is created
         opened: Store
         if isinstance(store, (str, Path)):
             opened = open_store(str(store), synchronous=synchronous, busy_timeout_s=busy_timeout_s, store_id=store_id)
         else:
             opened = store
         if create:
+            redaction.check(policy)  # before a store is created
             _create(opened)
         return cls(
             policy=policy,

@@ -46,6 +46,7 @@ RECORD_VERSION: Final = "decision_record.v0"
 NO_SNAPSHOT: Final = "unavailable"
 """The `memory_snapshot` of a record whose memory could not be read."""
 
+_DECODER: Final = json.JSONDecoder()
 _VOLATILE: Final = ("decision_id", "created_at", "trace", "decision_event_log")
 
 
@@ -186,7 +187,7 @@ class DecisionRecord:
 
     def to_dict(self) -> JsonObject:
         """Return the record as plain data; a fresh copy each time."""
-        return cast("JsonObject", json.loads(self._json))
+        return cast("JsonObject", _DECODER.raw_decode(self._json)[0])
 
     def normalised(self) -> JsonObject:
         """Return the record without what differs between two runs; equality of these is what no drift means."""
@@ -200,10 +201,13 @@ def permits(record: DecisionRecord) -> bool:
 
 def normalised(document: JsonObject) -> JsonObject:
     """Return a record's document without its volatile parts (SPEC 2.2); the argument is not changed."""
-    kept = {key: value for key, value in document.items() if key not in _VOLATILE}
+    kept = document.copy()
+    for name in _VOLATILE:
+        kept.pop(name, None)
     determinism = kept.get("determinism")
     if isinstance(determinism, dict):
-        kept["determinism"] = {key: value for key, value in determinism.items() if key != "engine_version"}
+        kept["determinism"] = lasting = determinism.copy()
+        lasting.pop("engine_version", None)
     return kept
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias, cast
 
+from lumyn.documents.plain_names import blank_ends
 from lumyn.documents.pointers import pointer_tokens
 from lumyn.model import JsonObject, JsonValue
 
@@ -59,7 +60,7 @@ _BOUNDS: Final = {"minimum": ">=", "maximum": "<=", "exclusiveMinimum": ">", "ex
 _LOOSE_END: Final = re.compile(r"(?<!\\)(?:\\\\)*\$(?!\(\?!\\n\))")
 _UNICODE_CLASS: Final = re.compile(r"(?<!\\)(?:\\\\)*\\[dDwWsSbBAZ]")
 _NAMES_KEPT: Final = 1024
-_ABSENT: Final = object()
+_SUBSCRIPT: Final = re.compile(r"^ *v[0-9]+ = v[0-9]*\[")
 
 
 class UnsupportedSchemaError(ValueError):
@@ -101,8 +102,7 @@ class _Compiler:
         self._lines: list[str] = []
         self._namespace: dict[str, object] = {
             "__builtins__": {"bool": bool, "dict": dict, "float": float, "int": int, "len": len, "list": list}
-            | {"str": str, "type": type},
-            "ABSENT": _ABSENT,
+            | {"str": str, "type": type, "KeyError": KeyError},
             "equal": equal,
             "unique": _unique,
         }
@@ -134,8 +134,11 @@ class _Compiler:
         return known
 
     def _function(self, name: str, schema: JsonValue, file: str) -> str:
-        body = list(self._check(schema, "v", file))
-        self._lines += [f"def {name}(v):", *(f"    {line}" for line in body), "    return True"]
+        body = [*self._check(schema, "v", file), "return True"]
+        if any(_SUBSCRIPT.search(line) for line in body):
+            # A required member that is not there: an exception that does not come costs nothing.
+            body = ["try:", *_block(body), "except KeyError: return False"]
+        self._lines += [f"def {name}(v):", *_block(body)]
         return name
 
     def _holds(self, schema: JsonValue, var: str, file: str) -> str:
@@ -156,6 +159,10 @@ class _Compiler:
             return
         if unknown := set(schema) - _KNOWN:
             raise UnsupportedSchemaError(f"unknown keywords in `{file}`: {', '.join(sorted(unknown))}")
+        ends = blank_ends(schema, _ANNOTATIONS)
+        if ends is not None:
+            yield from self._name(schema, var, ends)
+            return
         if "const" in schema:
             yield from self._enum([schema["const"]], var)
         if "enum" in schema:
@@ -176,9 +183,15 @@ class _Compiler:
         if all(type(value) is str for value in values):
             yield f"if type({var}) is not str or {var} not in {self._constant(frozenset(cast('list[str]', values)))}:"
         else:
-            members = [f"equal({var}, {self._constant(value)})" for value in values]
+            members = [self._equals(value, var) for value in values]
             yield f"if not ({' or '.join(members)}):"
         yield "    return False"
+
+    def _equals(self, value: JsonValue, var: str) -> str:
+        known = self._constant(value)
+        if isinstance(value, list) and all(type(item) is str for item in value):
+            return f"{var} == {known}"  # nothing else is equal to a text
+        return f"equal({var}, {known})"
 
     def _combined(self, schema: JsonObject, var: str, file: str) -> Iterator[str]:
         for part in _list(schema.get("allOf", [])):
@@ -213,8 +226,10 @@ class _Compiler:
             yield f"if not ({condition}): return False"
             yield from lines
             return
+        kind = self._fresh("t")
+        yield f"{kind} = type({var})"
         for place, (condition, lines) in enumerate(branches):
-            yield f"{'elif' if place else 'if'} {condition}:"
+            yield f"{'elif' if place else 'if'} {condition.replace(f'type({var})', kind)}:"
             yield from _block(lines)
         if types is not None:
             yield "else: return False"
@@ -238,6 +253,14 @@ class _Compiler:
         yield from _length(schema, var, "minLength", "maxLength")
         if "pattern" in schema:
             yield f"if {self._pattern(str(schema['pattern']))}({var}) is None: return False"
+
+    def _name(self, schema: JsonObject, var: str, ends: str) -> Iterator[str]:
+        refused = self._pattern(str(_dict(schema["not"])["pattern"]))
+        yield f"if type({var}) is not str: return False"
+        yield from _length(schema, var, "minLength", "maxLength")
+        yield f"if not ({var}.isascii() and {var}.isprintable()) or {var}[:1] in {ends!r} or {var}[-1:] in {ends!r}:"
+        yield f"    if {self._pattern(str(schema['pattern']))}({var}) is None: return False"
+        yield f"    if {refused}({var}) is not None: return False"
 
     def _pattern(self, pattern: str) -> str:
         """Return the name of the search function of a pattern, which must mean the same in every dialect."""
@@ -285,15 +308,15 @@ class _Compiler:
     ) -> Iterator[str]:
         member = self._fresh("v")
         lines = list(self._check(schema, member, file))
-        yield f"{member} = {var}.get({name!r}, ABSENT)"
+        if lines or required:
+            lines.insert(0, f"{member} = {var}[{name!r}]")
         if required:
-            yield f"if {member} is ABSENT: return False"
             yield from lines
             return
         if count:
             lines.insert(0, f"{count} += 1")
         if lines:
-            yield f"if {member} is not ABSENT:"
+            yield f"if {name!r} in {var}:"
             yield from _block(lines)
 
     def _members(self, schema: JsonObject, var: str, file: str) -> Iterator[str]:
@@ -323,10 +346,11 @@ class _Compiler:
         # Whether a name is valid depends on the name alone, and callers send the same names again and again.
         known, key = self._constant(set()), self._fresh("k")
         holds = self._holds(schema, key, file)
-        yield f"for {key} in {var}:"
-        yield f"    if {key} not in {known}:"
-        yield f"        if not {holds}: return False"
-        yield f"        if len({known}) < {_NAMES_KEPT}: {known}.add({key})"
+        yield f"if not {known}.issuperset({var}):"
+        yield f"    for {key} in {var}:"
+        yield f"        if {key} not in {known}:"
+        yield f"            if not {holds}: return False"
+        yield f"            if len({known}) < {_NAMES_KEPT}: {known}.add({key})"
 
 
 def equal(left: JsonValue, right: JsonValue) -> bool:
