@@ -25,8 +25,8 @@ __all__ = [
     "memory_from_row",
     "memory_from_rows",
     "memory_from_stored",
-    "policy_body",
     "policy_from_row",
+    "policy_row",
     "require_leaf",
 ]
 
@@ -159,9 +159,9 @@ def memory_from_rows(rows: list[tuple[object, ...]], memory_id: str) -> MemoryIt
 
 
 @lru_cache(maxsize=4)
-def policy_body(policy: StoredPolicy) -> str:
-    """Return the canonical body of a policy row; kept, for many throw-away stores begin with the same policy."""
-    return _body(
+def policy_row(policy: StoredPolicy) -> tuple[str, bytes]:
+    """Return the canonical body of a policy row and its leaf; kept, for many throw-away stores begin with the same."""
+    body = _body(
         {
             "policy_hash": policy.policy_hash,
             "policy_id": policy.policy_id,
@@ -170,6 +170,7 @@ def policy_body(policy: StoredPolicy) -> str:
             "saved_at": policy.saved_at,
         }
     )
+    return body, leaf_hash("policy", body.encode())
 
 
 def policy_from_row(body: object) -> StoredPolicy:

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from lumyn.store.failures import unavailable
-from lumyn.store.files import initialise
+from lumyn.store.files import genesis_hash, initialise
 from lumyn.store.inspection import SqliteJournal
 from lumyn.store.sqlite import MEMORY_PATH, SqliteStore
 from lumyn.store.waiting import DRIVER_ERRORS
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["ScratchStore"]
 
 _MOST_SPARE: Final = 4
+_ONLY_VERSION: Final = 0
 _TABLES: Final = ("decisions", "decision_events", "memory_items", "policy_snapshots", "idempotency_keys")
 _IS_EMPTY: Final = f"SELECT NOT ({' OR '.join(f'EXISTS (SELECT 1 FROM {table})' for table in _TABLES)})"  # noqa: S608
 _WITHIN: Final = {
@@ -70,11 +71,16 @@ class ScratchStore(SqliteStore):
                 raise unavailable(error) from error
             yield SqliteJournal(copy)
 
+    def data_version(self, db: sqlite3.Connection) -> int:
+        """Return a constant: a database in memory has one connection."""
+        return _ONLY_VERSION
+
     def _connect(self, until: float) -> sqlite3.Connection:
-        connection, self._store_id = _POOL.take()
+        connection = self._connection = _POOL.take()
+        self._store_id = connection.store_id
         self._file = None
-        self._connection = connection
         self._transaction.forget()
+        self._transaction.begin_empty(connection.genesis, _ONLY_VERSION)
         return connection
 
 
@@ -82,6 +88,7 @@ class _Connection(sqlite3.Connection):
     """A connection inside one long transaction; transactions of its user are savepoints in it."""
 
     store_id = ""
+    genesis = b""
     _working = False
 
     @property
@@ -124,16 +131,16 @@ class _Pool:
         self._lock = threading.Lock()
         self._spare: list[_Connection] = []
 
-    def take(self) -> tuple[sqlite3.Connection, str]:
-        """Return a connection to an empty store, and the store's identity."""
+    def take(self) -> _Connection:
+        """Return a connection to an empty store."""
         with self._lock:
             if self._spare:
-                connection = self._spare.pop()
-                return connection, connection.store_id
+                return self._spare.pop()
         connection = sqlite3.connect(MEMORY_PATH, isolation_level=None, check_same_thread=False, factory=_Connection)
         connection.store_id = initialise(connection)
+        connection.genesis = genesis_hash(connection.store_id)
         connection.begin()
-        return connection, connection.store_id
+        return connection
 
     def give(self, connection: sqlite3.Connection) -> None:
         """Take a connection back; one that is not as it was made is closed."""

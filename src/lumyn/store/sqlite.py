@@ -274,6 +274,11 @@ class SqliteStore:
             with suppress(*DRIVER_ERRORS):
                 self.close()
 
+    def data_version(self, db: sqlite3.Connection) -> int:
+        """Return a number that stays the same while only this connection writes."""
+        version: int = db.execute("PRAGMA data_version").fetchone()[0]
+        return version
+
     def fail(self, error: Exception) -> NoReturn:
         """Raise what a failure of the driver stands for, and drop a connection that cannot be relied on any more."""
         problem = unavailable(error)

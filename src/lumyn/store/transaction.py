@@ -23,7 +23,7 @@ from lumyn.store.rows import (
     memory_from_row,
     memory_from_rows,
     memory_from_stored,
-    policy_body,
+    policy_row,
     require_leaf,
 )
 from lumyn.store.waiting import DRIVER_ERRORS
@@ -87,6 +87,9 @@ class Host(Protocol):
     def drop(self) -> None:
         """Give up a connection that cannot be relied on any more."""
 
+    def data_version(self, db: sqlite3.Connection) -> int:
+        """Return a number that changes whenever another connection has written, and is never negative."""
+
     def fail(self, error: Exception) -> NoReturn:
         """Raise the `StoreUnavailableError` that a failure of the driver stands for."""
 
@@ -110,6 +113,11 @@ class SqliteTransaction:
         self._data_version = -1
         self._memory_version += 1
         self._known_policies.clear()
+
+    def begin_empty(self, genesis: bytes, data_version: int) -> None:
+        """Take over that the connection, a new one, was found to hold no row; see `data_version` of the host."""
+        self._seq, self._chain = 0, genesis
+        self._data_version = data_version
 
     def __enter__(self) -> SqliteTransaction:
         db = self._host.begin()
@@ -186,7 +194,7 @@ class SqliteTransaction:
     ) -> int:
         """Append a decision, and its idempotency key when `request_id` is given; return its `seq`."""
         db = self._connected()
-        seq, leaf, chain = self._link("decision", decision.record_json.encode())
+        seq, leaf, chain = self._link(leaf_hash("decision", decision.record_json.encode()))
         db.execute(
             _INSERT_DECISION,
             (
@@ -209,14 +217,14 @@ class SqliteTransaction:
     def append_event(self, event: Event) -> int:
         """Append an event; return the `seq` given to it."""
         body = event_body(event)
-        seq, leaf, chain = self._link("event", body.encode())
+        seq, leaf, chain = self._link(leaf_hash("event", body.encode()))
         self._connected().execute(_INSERT_EVENT, (seq, event.event_id, event.decision_id, body, leaf, chain))
         return seq
 
     def append_memory(self, item: MemoryItem) -> MemoryItem:
         """Append an item; return it as stored."""
         body = memory_body(item)
-        seq, leaf, chain = self._link("memory", body.encode())
+        seq, leaf, chain = self._link(leaf_hash("memory", body.encode()))
         values = (seq, item.memory_id, item.tenant_id or "", item.action_type, body, leaf, chain)
         self._connected().execute(_INSERT_MEMORY, values)
         self._memory_version += 1
@@ -231,20 +239,19 @@ class SqliteTransaction:
         db = self._connected()
         known = db.execute("SELECT 1 FROM policy_snapshots WHERE policy_hash = ?", (policy.policy_hash,)).fetchone()
         if known is None:
-            body = policy_body(policy)
-            seq, leaf, chain = self._link("policy", body.encode())
+            body, leaf = policy_row(policy)
+            seq, leaf, chain = self._link(leaf)
             db.execute(_INSERT_POLICY, (seq, policy.policy_hash, body, leaf, chain))
         self._pending_policies.append(policy.policy_hash)
 
-    def _link(self, kind: str, body: bytes) -> tuple[int, bytes, bytes]:
-        leaf = leaf_hash(kind, body)
+    def _link(self, leaf: bytes) -> tuple[int, bytes, bytes]:
         self._seq += 1
         self._chain = chain_hash(self._seq, self._chain, leaf)
         return self._seq, leaf, self._chain
 
     def _synchronise(self, db: sqlite3.Connection) -> None:
-        """Take over what other connections wrote; `data_version` stays the same while only this one writes."""
-        version: int = db.execute("PRAGMA data_version").fetchone()[0]
+        """Take over what other connections wrote."""
+        version = self._host.data_version(db)
         if version == self._data_version:
             return
         seq, chain = max(db.execute(_HEAD_SQL), key=itemgetter(0), default=(0, None))
