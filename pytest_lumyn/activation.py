@@ -10,6 +10,7 @@ import pytest
 from lumyn.errors import InvalidPolicyError
 from pytest_lumyn.cache import open_cache
 from pytest_lumyn.collect import Collection, Gatekeeper
+from pytest_lumyn.garbage import Thrift
 from pytest_lumyn.gates import Gates
 from pytest_lumyn.mass import Curtain, Groups
 from pytest_lumyn.options import wants_strength
@@ -39,6 +40,7 @@ def activate(config: pytest.Config) -> None:
     reporter = Reporter(config, chosen, policy, explain=bool(targets))
     curtain = Curtain(reporter, chosen.max_diffs)
     parts: dict[str, object] = {
+        "thrift": Thrift(config),
         "collection": collection,
         "gatekeeper": Gatekeeper(chosen, collection.tally),
         "courier": Courier(config, collection.tally),

@@ -5,13 +5,12 @@ Must not know how a vector is run or how a drift is shown.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -33,13 +32,14 @@ from pytest_lumyn.shelf import Shelf
 from pytest_lumyn.tally import Tally, judge, matches
 from pytest_lumyn.xdist import is_controller, is_worker
 
+if TYPE_CHECKING:
+    from pluggy import HookRelay
+
 __all__ = ["PROBLEMS", "Collection", "Gatekeeper", "VectorFile"]
 
 PROBLEMS = "lumyn_problems"
 """Name of the attribute of a collection report that holds [file, line from 1 or 0, message] of each problem."""
 
-MANY = 1_000
-"""From how many items on the time of the garbage collector shows."""
 MOST_PROBLEMS = 50
 TOPIC_NAMES = frozenset({"build", "dist"})
 """Folder names pytest skips as build output by default; below a root of vectors they are topics like any other."""
@@ -52,6 +52,18 @@ class VectorFile(pytest.File):
     policy: Policy | None = None
     digest: str = ""
     problems: Sequence[Problem] = ()
+    shown_path: str | None = None
+    _hooks: HookRelay | None = None
+
+    @property
+    def ihook(self) -> HookRelay:
+        """The hooks that hold for this file, and for all of its items; looked up once no conftest can follow."""
+        if self._hooks is not None:
+            return self._hooks
+        hooks = super().ihook
+        if self.collection.is_finished:
+            self._hooks = hooks
+        return hooks
 
     def collect(self) -> Iterator[VectorItem]:
         """Return the items in file order; a file with a problem has none, and says all that is wrong with it."""
@@ -107,6 +119,7 @@ class Collection:
         self.settings = settings
         self.tally = Tally()
         self.shelf = Shelf(settings.base, cache)
+        self.is_finished = False
         self._policies: dict[Path, Policy] = {}
         self._roots = tuple(str(root.path) for root in settings.roots)
         self._below = tuple(root + os.sep for root in self._roots)
@@ -207,14 +220,8 @@ class Collection:
             self._policies[path] = parse_policy(data, file=display_name(path, self.settings.base))
         return self._policies[path]
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Spare the garbage collector from walking all items again and again while they run."""
-        if len(session.items) >= MANY:
-            gc.freeze()
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self) -> None:
-        gc.unfreeze()
+    def pytest_collection_finish(self) -> None:
+        self.is_finished = True
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config) -> None:

@@ -10,6 +10,7 @@ import os
 import shlex
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -27,6 +28,8 @@ from pytest_lumyn.calling import HookFailedError, call, guarded
 from pytest_lumyn.failure import TEXT_WIDTH, drift_failure, error_failure
 
 if TYPE_CHECKING:
+    from pluggy import HookRelay
+
     from lumyn import DecisionRecord, Gate
     from lumyn.policy.spec import Policy
 
@@ -38,7 +41,17 @@ _EXPANDED = frozenset('"$`\\!')
 
 
 class VectorSource(Protocol):
-    """The collector of a file of vectors."""
+    """
+    The collector of a file of vectors.
+
+    Attributes:
+        shown_path: The file as pytest shows it, once an item has asked for it.
+    """
+
+    shown_path: str | None
+
+    @property
+    def ihook(self) -> HookRelay: ...
 
     def ready(self, packed: PackedVector) -> Vector: ...
 
@@ -108,14 +121,27 @@ class VectorItem(pytest.Item):
         return short.policy if isinstance(short, Vector) else self._file.policy_of(short)
 
     @property
+    def ihook(self) -> HookRelay:
+        """The hooks that hold for this item: those of its file."""
+        return self._file.ihook
+
+    @cached_property
+    def location(self) -> tuple[str, int | None, str]:
+        """Where the item is, for reports: `reportinfo` with the path as pytest shows it, found once for a file."""
+        file = self._file
+        if file.shown_path is None:
+            file.shown_path = super().location[0]
+        _, line, name = self.reportinfo()
+        return file.shown_path, line, name
+
+    @property
     def _file(self) -> VectorSource:
         return cast("VectorSource", self.parent)
 
     def _mark(self) -> None:
         vector = self.short
         for tag in vector.tags or (None,):
-            named = {} if tag is None else {"tag": tag}
-            self.add_marker(pytest.mark.lumyn(suite=vector.suite, **named))
+            self.add_marker(_marker(vector.suite, tag))
         self.extra_keyword_matches.update(vector.tags)
         for name in vector.marks:
             self.add_marker(getattr(pytest.mark, name))
@@ -128,8 +154,10 @@ class VectorItem(pytest.Item):
     def runtest(self) -> None:
         """Decide every step; raises VectorDriftError unless each came out as expected."""
         result = self.result = self._result()
-        others = [each for each in self.user_properties if not each[0].startswith("lumyn_")]
-        self.user_properties[:] = [*others, *properties(result)]
+        said = self.user_properties
+        if said:  # by whoever marked the vector, or by an earlier run of it
+            said[:] = [each for each in said if not each[0].startswith("lumyn_")]
+        said += properties(result)
         if result.outcome is Outcome.INVALID:
             raise VectorInvalidError(result)
         xfail = self.short.xfail
@@ -159,7 +187,7 @@ class VectorItem(pytest.Item):
         more, so that what is said of it is what the file says. Hooks are called once: with them it is read at once.
         """
         short, hooks = self.short, self._run_hooks()
-        if isinstance(short, PackedVector) and hooks == NO_HOOKS:
+        if isinstance(short, PackedVector) and hooks is NO_HOOKS:
             result = run(self._file.ready(short))
             if result.outcome is Outcome.PASSED:
                 return result
@@ -207,10 +235,15 @@ class VectorItem(pytest.Item):
 
     def _run_hooks(self) -> RunHooks:
         hooks = self.ihook
+        seed = hooks.pytest_lumyn_seed_memory.get_hookimpls()
+        request = hooks.pytest_lumyn_request.get_hookimpls()
+        compare = hooks.pytest_lumyn_compare.get_hookimpls()
+        if not (seed or request or compare):
+            return NO_HOOKS
         return RunHooks(
-            seed=self._seed if hooks.pytest_lumyn_seed_memory.get_hookimpls() else None,
-            request=self._edit_request if hooks.pytest_lumyn_request.get_hookimpls() else None,
-            compare=self._compare if hooks.pytest_lumyn_compare.get_hookimpls() else None,
+            seed=self._seed if seed else None,
+            request=self._edit_request if request else None,
+            compare=self._compare if compare else None,
         )
 
     def _seed(self, gate: Gate) -> None:
@@ -235,6 +268,13 @@ class VectorItem(pytest.Item):
 
         for message in guarded(hook.name, ask):
             yield Drift(kind=DriftKind.CUSTOM, path="", message=message, origin=expect.path, step=step)
+
+
+@lru_cache(maxsize=1024)
+def _marker(suite: str, tag: str | None) -> pytest.MarkDecorator:
+    """Return the mark that many items share."""
+    named = {} if tag is None else {"tag": tag}
+    return pytest.mark.lumyn(suite=suite, **named)
 
 
 def quoted(text: str) -> str:

@@ -26,8 +26,8 @@ class Promises:
             return
         policies: dict[str, tuple[Policy, str]] = {}
         for item in items:
-            if isinstance(item, VectorItem) and item.policy is not None and item.policy.promises:
-                policy = item.policy
+            policy = item.policy if isinstance(item, VectorItem) else None
+            if isinstance(item, VectorItem) and policy is not None and policy.promises:
                 policies.setdefault(policy.policy_hash, (policy, item.short.policy_file or policy.policy_id))
         if policies:
             from pytest_lumyn.invariants import items_of

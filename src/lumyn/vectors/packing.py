@@ -42,6 +42,7 @@ __all__ = ["PackedSuite", "PackedVector", "PolicyOf", "from_lines", "pack", "to_
 PolicyOf = Callable[[str], Policy]
 """Returns the policy of a name as vectors write it; of the empty name the one put in place of all."""
 
+_DECODER: Final = json.JSONDecoder()
 _NOWHERE: Final = Origins(())
 
 
@@ -108,7 +109,7 @@ def unpack(packed: PackedVector, *, path: Path, policy_of: PolicyOf) -> Vector:
     Its `document` is empty, its `origins` lead nowhere, and all of its parts stand where the vector begins.
     """
     span = packed.span
-    name, row, why, clock, mode, memory, steps = json.loads(packed.body)
+    name, row, why, clock, mode, memory, steps = _DECODER.raw_decode(packed.body)[0]
     return Vector(
         vector_id=packed.vector_id,
         name=name,
