@@ -22,6 +22,8 @@ from common import report
 from vector_repo import PER_FILE, build, drift
 
 VECTORS = ("-p", "lumyn", "--lumyn-vectors", "vectors")
+IDLE = (("-p", "no:lumyn", "alone"), ("-p", "lumyn", "alone"))
+"""A run of one test without the plugin, and with the plugin that nobody asks for anything."""
 BARE = ("bare",)
 ALL_SHOWN = "--lumyn-max-diffs=1000000"
 """Of many drifts the first that arrive are shown, and workers are not in order."""
@@ -60,6 +62,14 @@ def forget(folder: Path) -> None:
     shutil.rmtree(folder / ".pytest_cache", ignore_errors=True)
 
 
+def idle_ms(folder: Path, rounds: int) -> float:
+    """Return the CPU milliseconds that the plugin takes in a run that asks for no vectors: median of paired runs."""
+    for arguments in IDLE:
+        run(folder, arguments)  # byte code is in place from here on
+    pairs = [[run(folder, arguments)[0].cpu_s for arguments in IDLE] for _ in range(rounds)]
+    return statistics.median(beside - without for without, beside in pairs) * 1e3
+
+
 def median(runs: list[Usage]) -> float:
     """Return the median of the CPU seconds."""
     return statistics.median(each.cpu_s for each in runs)
@@ -74,6 +84,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="vectors against bare items")
     parser.add_argument("--files", type=int, default=100, help="files of a hundred vectors, 100 unless told")
     parser.add_argument("--rounds", type=int, default=3, help="repetitions, 3 unless told")
+    parser.add_argument("--idle", type=int, default=41, help="pairs of runs with the idle plugin, 41 unless told")
     parser.add_argument("--check", action="store_true", help="exit 1 when a goal is missed")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lumyn-bench-") as name:
@@ -84,6 +95,7 @@ def main() -> int:
 
 def measure(folder: Path, options: argparse.Namespace) -> int:
     """Take turns, print what came of it, and return the exit code."""
+    idle = idle_ms(folder, options.idle)
     runs: dict[str, list[Usage]] = {"bare": [], "cold": [], "warm": [], "drift": []}
     for _ in range(options.rounds):
         runs["bare"].append(run(folder, BARE)[0])
@@ -115,6 +127,7 @@ def measure(folder: Path, options: argparse.Namespace) -> int:
     met = [
         report("vectors, kept from an earlier run / bare items", warm / bare, 2.0),
         report("vectors, read for the first time / bare items", cold / bare, 10),
+        report("CPU ms of the plugin that nobody asks", idle, 2.0),
         report("peak memory", max(memory["warm"], memory["cold"]) / memory["bare"], 2.0),
         report("drifts / the run that passes, both read for the first time", drifts / cold, 3.0),
         report("runs with two workers that differ", differing, 0),

@@ -1,5 +1,5 @@
 """
-The repository that `bench_vectors.py` runs pytest in: vectors of several kinds, and bare items to compare them with.
+The repository that `bench_vectors.py` runs pytest in: vectors of several kinds, what to compare them with, and one test.
 Written the same at every call; knows nothing of timing.
 """
 
@@ -102,8 +102,9 @@ _TABLE = """\
 
 def build(folder: Path, files: int) -> None:
     """Write `files` files of a hundred vectors below `vectors`, and as many of a hundred bare items below `bare`."""
-    for name in ("vectors", "bare", "policies"):
+    for name in ("vectors", "bare", "policies", "alone"):
         (folder / name).mkdir(parents=True)
+    (folder / "alone" / "test_alone.py").write_text("def test_alone():\n    pass\n", encoding="utf-8")
     shutil.copyfile(SUPPORT_POLICY, folder / "policies" / "support.yml")
     (folder / "conftest.py").write_text(_BARE, encoding="utf-8")
     (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
