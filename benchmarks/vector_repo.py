@@ -1,5 +1,5 @@
 """
-The repository that `bench_vectors.py` runs pytest in: vectors of several kinds, what to compare them with, and one test.
+The repository that `bench_vectors.py` runs pytest in: many vectors, what to compare them with, and one test.
 Written the same at every call; knows nothing of timing.
 """
 

@@ -36,7 +36,7 @@ class Shelf:
         self._base = base
         self._cache = cache
         self._parse = load if cache is None else cache.parse
-        self._sources = Sources(base)
+        self._sources = Sources(base, self._parse)
         self._whole: OrderedDict[tuple[Path, str], Suite] = OrderedDict()
         self._digests: dict[str, str] = {}
 

@@ -58,11 +58,11 @@ def make_red(repo: Repo) -> None:
     repo.replace(FILE, first, first.replace(GREEN, RED))
 
 
-def test_a_second_run_parses_no_vector_file(make_repo: Callable[..., Repo], home: Path) -> None:
-    """Only the policy is read again."""
+def test_a_second_run_parses_no_file(make_repo: Callable[..., Repo], home: Path) -> None:
+    """Kept are the suite, its document, and the policy's."""
     repo = make_repo({"policies/shop.json": None})
     vectors(repo).assert_outcomes(passed=PASSING)
-    assert 2 == len(entries(repo))
+    assert 3 == len(entries(repo))
     document = repo.run_pytest("--lumyn-vectors", "--collect-only", "-q")
     repo.write("conftest.py", NO_PARSER)
     again = repo.run_pytest("--lumyn-vectors", "--collect-only", "-q")

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path, PurePath
 
-from lumyn.documents import control_characters, load, load_yaml, read_bytes
+from lumyn.documents import Document, control_characters, load, load_yaml, read_bytes
 from lumyn.errors import InvalidPolicyError
 from lumyn.policy.spec import Policy
 from lumyn.policy.validate import validate_document
 
-__all__ = ["load_policy", "parse_policy"]
+__all__ = ["load_policy", "parse_policy", "read_policy"]
 
 
 def load_policy(path: Path) -> Policy:
@@ -41,7 +41,17 @@ def parse_policy(data: bytes | str, *, file: str = "<policy>") -> Policy:
     # A lone surrogate has no UTF-8 form; passed on as bytes, the parser refuses it with its position.
     raw = data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass")
     read = load if PurePath(file).suffix else load_yaml
-    document = read(raw, file=file, error=InvalidPolicyError)
+    return read_policy(read(raw, file=file, error=InvalidPolicyError))
+
+
+def read_policy(document: Document) -> Policy:
+    """
+    Return the policy that a document holds.
+
+    Raises:
+        InvalidPolicyError: With every problem found, sorted by position.
+        InstallationError: The reason code registry is missing from the installation.
+    """
     hidden = list(control_characters(document))
     if hidden:
         raise InvalidPolicyError(hidden)

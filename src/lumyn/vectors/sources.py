@@ -9,14 +9,14 @@ import hashlib
 import os
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final, Protocol
 
 from lumyn.documents import Document, Limits, load, read_bytes
 from lumyn.documents.document import DEFAULT_LIMITS
 from lumyn.errors import InvalidDocumentError, InvalidPolicyError, InvalidVectorError, Problem, Span
 from lumyn.policy.checks import quoted
-from lumyn.policy.loader import parse_policy
+from lumyn.policy.loader import parse_policy, read_policy
 from lumyn.policy.spec import Policy
 from lumyn.vectors.discovery import SUFFIXES
 from lumyn.vectors.findings import Findings
@@ -55,7 +55,7 @@ class Sources:
 
     Args:
         root: Nothing outside it is read.
-        parse: Parses vector files and `_defaults` files.
+        parse: Parses vector files, `_defaults` files and policies.
 
     Attributes:
         inputs: Files that were asked for, by their name in messages -> `sha256:` + hex of their bytes, or nothing where
@@ -141,7 +141,8 @@ class Sources:
     def _load_policy(self, name: str) -> Policy | InvalidDocumentError:
         path = self.root / name
         try:
-            return _parse_policy(self._read(path, error=InvalidPolicyError), display_name(path, self.root))
+            data = self._read(path, error=InvalidPolicyError)
+            return _parse_policy(self._parse, data, display_name(path, self.root))
         except InvalidPolicyError as error:
             return error
 
@@ -186,5 +187,7 @@ def _parse_defaults(parse: Parse, data: bytes, file: str) -> Document:
 
 
 @lru_cache(maxsize=_KEPT)
-def _parse_policy(data: bytes, file: str) -> Policy:
-    return parse_policy(data, file=file)
+def _parse_policy(parse: Parse, data: bytes, file: str) -> Policy:
+    if not PurePath(file).suffix:
+        return parse_policy(data, file=file)
+    return read_policy(parse(data, file=file, error=InvalidPolicyError, limits=DEFAULT_LIMITS))
