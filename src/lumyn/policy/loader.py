@@ -12,7 +12,7 @@ from lumyn.errors import InvalidPolicyError
 from lumyn.policy.spec import Policy
 from lumyn.policy.validate import validate_document
 
-__all__ = ["load_policy", "parse_policy", "read_policy"]
+__all__ = ["load_policy", "parse_policy"]
 
 
 def load_policy(path: Path) -> Policy:
