@@ -60,7 +60,7 @@ FORBIDDEN_MODULES: dict[str, set[str]] = {
     "pytest_lumyn": {"lumyn.store.sqlite"},
 }
 
-HEAVY = ("rich", "typer", "click", "deepdiff", "sqlite_utils", "jsonschema", "ruamel", "fastapi", "pytest")
+HEAVY = ("rich", "typer", "click", "deepdiff", "sqlite_utils", "jsonschema", "ruamel", "fastapi", "uvicorn", "pytest")
 
 
 def modules(root: Path, package: str) -> Iterator[tuple[str, Path]]:

@@ -254,6 +254,39 @@ def test_secrets_are_changed_without_a_gap(tmp_path: Path) -> None:
         assert "AUTH_INVALID_SIGNATURE" == client.signed(*DECIDE, body, secret=SECRET, name="late").code
 
 
+def test_who_may_only_list_keeps_no_decision_waiting(signed: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor a probe: checking who asks has a thread of its own."""
+    import asyncio
+    import threading
+
+    let_go = threading.Event()
+    real = signed.service.decisions
+
+    def slowly(*arguments: Any, **options: Any) -> Any:
+        let_go.wait(20)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(signed.service, "decisions", slowly)
+    body = request_document()
+
+    async def all_of_them() -> list[Any]:
+        lists = []
+        for _ in range(6):
+            target = "/v0/decisions"
+            call = signed._one("GET", target, b"", signed.headers("GET", target))
+            lists.append(asyncio.create_task(call))
+        await asyncio.sleep(0.05)
+        try:
+            decided = await asyncio.wait_for(signed._one(*DECIDE, body, signed.headers(*DECIDE, body)), 10)
+            ready = await asyncio.wait_for(signed._one("GET", "/readyz"), 10)
+            assert not any(each.done() for each in lists)
+        finally:
+            let_go.set()
+        return [decided, ready, *await asyncio.gather(*lists)]
+
+    assert {200} == {reply.status for reply in signed.run(all_of_them())}
+
+
 def test_the_key_that_signed_is_logged(signed: Client, caplog: pytest.LogCaptureFixture) -> None:
     """Not the one the caller names, and nothing of the secret or the signature."""
     caplog.set_level("INFO")

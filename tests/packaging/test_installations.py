@@ -89,6 +89,14 @@ def test_demo_runs_in_an_empty_folder(installation: Installation, tmp_path: Path
         assert verdict in printed
 
 
+def test_the_service_says_what_it_needs(installation: Installation, tmp_path: Path) -> None:
+    """It is an extra, which these installations are without."""
+    done = run(installation.bin / "lumyn", "serve", cwd=tmp_path)
+    assert (70, "") == (done.returncode, done.stdout)
+    assert "[EXTRA_NOT_INSTALLED]" in done.stderr
+    assert "lumyn[service]" in done.stderr
+
+
 def test_plugin_does_not_disturb_other_projects(installation: Installation, tmp_path: Path) -> None:
     """In a project that never asks for vectors, pytest stays silent about Lumyn, even where warnings are errors."""
     (tmp_path / "test_it.py").write_text("import lumyn\n\ndef test_it() -> None:\n    assert lumyn\n", encoding="utf-8")

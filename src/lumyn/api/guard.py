@@ -130,7 +130,7 @@ class Guard:
         caller = self._authenticator.caller(method=method.encode("latin-1"), target=target, headers=headers, body=body)
         check_scope(caller, scope_of(method, scope["path"]))
         service = self._service
-        if not await service.reads.run(lambda: service.seen.add(caller.request_id, expires_at=caller.expires_at)):
+        if not await service.checks.run(lambda: service.seen.add(caller.request_id, expires_at=caller.expires_at)):
             raise replayed()
         return caller
 

@@ -26,7 +26,7 @@ async def healthz() -> Response:
 async def readyz(request: Request) -> Response:
     """Say whether decisions can be made and kept."""
     service = service_of(request)
-    return respond(await service.reads.run(service.ready))
+    return respond(await service.probes.run(service.ready))
 
 
 @router.get("/metrics")

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Service", "event_document"]
 
 _READERS: Final = 2
+_MOST_PROBES: Final = 16
 _CHECK_AGAIN_S: Final = 1.0
 _SQLITE_FILE: Final = "sqlite:///"
 _SEEN_SUFFIX: Final = ".requests"
@@ -76,6 +77,9 @@ class Service:
         waiting = config.service.max_waiting
         self.writes = Desk(threads=1, max_waiting=waiting, name="lumyn-write")
         self.reads = Desk(threads=_READERS, max_waiting=waiting, name="lumyn-read")
+        # Of their own: whoever may only list, or probe, must not keep those waiting who may decide.
+        self.checks = Desk(threads=1, max_waiting=waiting, name="lumyn-check")
+        self.probes = Desk(threads=1, max_waiting=_MOST_PROBES, name="lumyn-probe")
         self._reloading = threading.Lock()
         self._store_checked: tuple[float, str | None] = (float("-inf"), None)
         self.metrics.in_force(self._gate)
@@ -88,8 +92,8 @@ class Service:
 
     def close(self) -> None:
         """Finish what was begun and close the store."""
-        self.writes.close()
-        self.reads.close()
+        for desk in (self.writes, self.reads, self.checks, self.probes):
+            desk.close()
         self.seen.close()
         self._gate.close()
 
