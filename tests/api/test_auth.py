@@ -49,12 +49,12 @@ def test_the_signed_text_is_written_down() -> None:
     assert hmac.new(SECRET.encode(), text, "sha256").digest() == signature(SECRET.encode(), text)
 
 
-@pytest.mark.parametrize(("method", "target", "scope"), ROUTES)
-def test_every_route_needs_a_signature(signed: Client, method: str, target: str, scope: str) -> None:
+def test_every_route_needs_a_signature(signed: Client) -> None:
     """Also those that do not exist: a stranger learns nothing about routes."""
-    reply = signed.call(method, target)
-    assert (401, "AUTH_REQUIRED") == (reply.status, reply.code)
-    assert "Lumyn-HMAC-SHA256" == reply.headers["www-authenticate"]
+    for method, target, _ in ROUTES:
+        reply = signed.call(method, target)
+        assert (401, "AUTH_REQUIRED") == (reply.status, reply.code), target
+        assert "Lumyn-HMAC-SHA256" == reply.headers["www-authenticate"]
 
 
 def test_probes_need_none(signed: Client) -> None:
@@ -74,15 +74,15 @@ def test_every_route_there_is_stands_above(signed: Client) -> None:
     assert paths == {target for _, target, _ in ROUTES if target != "/nowhere"} | {"/healthz", "/readyz"}
 
 
-@pytest.mark.parametrize(("method", "target", "scope"), ROUTES)
-def test_a_key_is_good_for_its_scopes_only(tmp_path: Path, method: str, target: str, scope: str) -> None:
-    for scopes in (["decide"], ["label"], ["read"]):
-        with Client(configured(tmp_path, keys=[{"id": "k", "secret": SECRET, "scopes": scopes}])) as client:
-            reply = client.signed(method, target, request_document(), name=f"{scopes}-{method}")
-            if scopes == [scope]:
-                assert reply.status not in {401, 403}
+@pytest.mark.parametrize("given", ["decide", "label", "read"])
+def test_a_key_is_good_for_its_scopes_only(tmp_path: Path, given: str) -> None:
+    with Client(configured(tmp_path, keys=[{"id": "k", "secret": SECRET, "scopes": [given]}])) as client:
+        for method, target, scope in ROUTES:
+            reply = client.signed(method, target, request_document())
+            if given == scope:
+                assert reply.status not in {401, 403}, target
             else:
-                assert (403, "AUTH_SCOPE") == (reply.status, reply.code)
+                assert (403, "AUTH_SCOPE") == (reply.status, reply.code), target
 
 
 TAMPERED: list[tuple[str, dict[str, Any]]] = [
@@ -98,36 +98,36 @@ def test_half_a_signature_is_none(signed: Client, name: str, changed: dict[str, 
     assert (401, "AUTH_REQUIRED", "ABSTAIN") == (reply.status, reply.code, reply.data["verdict"])
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("lumyn_signature", "v1=" + "00" * 32),
-        ("lumyn_signature", "v1=" + "00" * 31),
-        ("lumyn_signature", "v1=" + "zz" * 32),
-        ("lumyn_signature", "v2=" + "00" * 32),
-        ("lumyn_signature", "00" * 32),
-        ("lumyn_signature", "v1="),
-        ("lumyn_signature", ",".join(["v1=" + "00" * 32] * 9)),
-        ("lumyn_signature", "é" * 8),
-        ("lumyn_timestamp", str(NOW + 1)),
-        ("lumyn_timestamp", f"0{NOW}"),
-        ("lumyn_timestamp", f"+{NOW}"),
-        ("lumyn_timestamp", f"{NOW}.0"),
-        ("lumyn_timestamp", "-1"),
-        ("lumyn_timestamp", "9" * 5_000),
-        ("lumyn_timestamp", "١٧٦٨٤٧٨٤٠٠"),
-        ("lumyn_timestamp", " "),
-        ("lumyn_request_id", "another"),
-        ("lumyn_request_id", "x" * 129),
-        ("lumyn_request_id", "a b"),
-        ("lumyn_request_id", "a\x7f"),
-        ("lumyn_key_id", "not a name"),
-        ("lumyn_key_id", "x" * 65),
-    ],
-)
-def test_a_header_that_is_not_what_was_signed(signed: Client, tmp_path: Path, field: str, value: str) -> None:
-    reply = signed.signed(*DECIDE, request_document(), **{field: value})
-    assert (401, "AUTH_INVALID_SIGNATURE") == (reply.status, reply.code)
+FORGED = [
+    ("lumyn_signature", "v1=" + "00" * 32),
+    ("lumyn_signature", "v1=" + "00" * 31),
+    ("lumyn_signature", "v1=" + "zz" * 32),
+    ("lumyn_signature", "v2=" + "00" * 32),
+    ("lumyn_signature", "00" * 32),
+    ("lumyn_signature", "v1="),
+    ("lumyn_signature", ",".join(["v1=" + "00" * 32] * 9)),
+    ("lumyn_signature", "é" * 8),
+    ("lumyn_timestamp", str(NOW + 1)),
+    ("lumyn_timestamp", f"0{NOW}"),
+    ("lumyn_timestamp", f"+{NOW}"),
+    ("lumyn_timestamp", f"{NOW}.0"),
+    ("lumyn_timestamp", "-1"),
+    ("lumyn_timestamp", "9" * 5_000),
+    ("lumyn_timestamp", "١٧٦٨٤٧٨٤٠٠"),
+    ("lumyn_timestamp", " "),
+    ("lumyn_request_id", "another"),
+    ("lumyn_request_id", "x" * 129),
+    ("lumyn_request_id", "a b"),
+    ("lumyn_request_id", "a\x7f"),
+    ("lumyn_key_id", "not a name"),
+    ("lumyn_key_id", "x" * 65),
+]
+
+
+def test_a_header_that_is_not_what_was_signed(signed: Client, tmp_path: Path) -> None:
+    for field, value in FORGED:
+        reply = signed.signed(*DECIDE, request_document(), **{field: value})
+        assert (401, "AUTH_INVALID_SIGNATURE") == (reply.status, reply.code), (field, value)
     assert [] == stored(tmp_path)
 
 
