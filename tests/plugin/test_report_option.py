@@ -85,6 +85,7 @@ def test_workers_write_the_same_report(loose: Repo) -> None:
     run = loose.run_pytest("--lumyn-vectors", *WORKERS, *options, own_process=True, autoload=False)
     run.assert_outcomes(passed=4, failed=1)
     assert once == {name: loose.read(name) for name in once}
+    assert 1 == report(loose, "r.json")["summary"]["failed"]
 
 
 def test_a_selection_is_called_one(repo: Repo) -> None:
