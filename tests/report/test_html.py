@@ -226,6 +226,15 @@ def test_the_page_can_be_read_by_everybody(run: RunReport) -> None:
     assert all("hidden" in attributes for attributes in page.attributes("form"))  # until the script shows it
 
 
+def test_a_line_never_ends_within_an_arrow_or_behind_a_sign() -> None:
+    """Browsers break lines at hyphens; nothing but the words with one is touched, and nothing is lost."""
+    line = "  verdict ESCALATE -> TRUST   reason_codes -A_CODE +OTHER"
+    page = render(report(replace(FAILED, explanation=(line,))))
+    kept = line.replace("->", '<span class="word">-&gt;</span>').replace("-A_CODE", '<span class="word">-A_CODE</span>')
+    assert f"<div>{kept}</div>" in page
+    assert line in "".join(Page(page).text)
+
+
 def test_data_is_text_wherever_it_stands() -> None:
     """Ids, reasons, names of files and vectors, explanations and requests cannot become markup or be invisible."""
     failed = replace(

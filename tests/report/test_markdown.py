@@ -69,7 +69,13 @@ def test_the_first_lines_say_it_all() -> None:
     loose = vector("failed", direction="looser", cause=Cause("ESCALATE -> TRUST", "R1", "p.yml:3"), summary="x")
     error = SuiteError(path="a.yml", line=3, message="broken")
     assert ["## Lumyn vectors: passed", "", "1 vector, none failed"] == head(RunReport(version="1", vectors=(one,)))
-    assert ["## Lumyn vectors: failed", "", "no vector ran"] == head(RunReport(version="1", vectors=()))
+    assert ["## Lumyn vectors: empty", "", "no vector was found"] == head(RunReport(version="1", vectors=()))
+    assert ["## Lumyn vectors: empty", "", "no vector ran (not every vector ran)"] == head(
+        RunReport(version="1", vectors=(), complete=False)
+    )
+    assert ["## Lumyn vectors: failed", "", "the run failed, no vector was found"] == head(
+        RunReport(version="1", vectors=(), failures=("x",))
+    )[:3]
     assert [
         "## Lumyn vectors: failed",
         "",

@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Final
 
 from lumyn.report.markdown import headline
-from lumyn.report.page_parts import Links, anchor, code, counted, links_of, rule_link, text, verdict, words
+from lumyn.report.page_parts import Links, anchor, code, counted, links_of, prose, rule_link, text, verdict, words
 from lumyn.report.page_policy import policy_part
 from lumyn.report.run import Group, RunReport, VectorReport
 
@@ -142,7 +142,7 @@ def _causes(groups: Sequence[Group], links: Links) -> Iterator[str]:
 def _failure(vector: VectorReport, *, opened: bool) -> Iterator[str]:
     lines = vector.explanation or (vector.summary,)
     yield f"<details{' open' if opened else ''}><summary>{code(vector.node_id)}</summary>"
-    yield f'<div class="said">{"".join(f"<div>{text(line)}</div>" for line in lines)}</div></details>'
+    yield f'<div class="said">{"".join(f"<div>{prose(line)}</div>" for line in lines)}</div></details>'
 
 
 def _errors(report: RunReport) -> Iterator[str]:

@@ -47,7 +47,7 @@ def headline(report: RunReport) -> str:
     total, failed = len(report.vectors), len(report.failed)
     words = [f"{failed} of {_count(total, 'vector')} failed" if failed else f"{_count(total, 'vector')}, none failed"]
     if not total:
-        words = ["no vector ran"]
+        words = ["no vector was found" if report.complete else "no vector ran"]
     if report.failures:
         words.insert(0, "the run failed")
     if report.looser:

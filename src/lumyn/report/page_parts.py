@@ -5,6 +5,7 @@ Must not know which page it is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
@@ -13,7 +14,7 @@ from lumyn.report.run import DEFAULT_RULE, PolicyReport, RunReport
 from lumyn.report.source import DEFAULTS, rule_name
 from lumyn.report.text import printable
 
-__all__ = ["Links", "anchor", "code", "counted", "links_of", "rule_link", "text", "verdict", "words"]
+__all__ = ["Links", "anchor", "code", "counted", "links_of", "prose", "rule_link", "text", "verdict", "words"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,12 @@ def text(shown: str) -> str:
 def code(shown: str) -> str:
     """Return data as code; nothing for nothing."""
     return f"<code>{text(shown)}</code>" if shown else ""
+
+
+def prose(shown: str) -> str:
+    """Return data as text in which no line ends within `->` or between a sign and its code."""
+    pieces = re.split(r"(\s+)", shown)  # words and what is between them
+    return "".join(f'<span class="word">{text(piece)}</span>' if "-" in piece else text(piece) for piece in pieces)
 
 
 def words(shown: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lumyn.report.page_parts import Links, anchor, code, counted, text
+from lumyn.report.page_parts import Links, anchor, code, counted, prose, text
 from lumyn.report.run import Edit, Mark, PolicyReport, RuleRow, Strength
 from lumyn.report.source import Piece, rule_name, threshold_name
 
@@ -58,11 +58,11 @@ def goal_words(mark: Mark) -> str:
 def edit_items(edits: Sequence[Edit], policy: PolicyReport, links: Links | None) -> Iterator[str]:
     """Yield edits as items of a list; with links to their lines where the list stands elsewhere."""
     for edit in edits:
-        shown = text(edit.text)
+        shown = prose(edit.text)
         if links is not None:
             shown = links.to_lines(policy.policy_hash, edit.about, shown)
         name = f" {code(edit.mutant_id)}" if edit.mutant_id != edit.text else ""
-        request = f" <span>{text(edit.request)}{name}</span>"
+        request = f" <span>{prose(edit.request)}{name}</span>"
         reason = f" <span>accepted: {text(edit.reason)}</span>" if edit.reason else ""
         grave = ' class="grave"' if edit.kind in _GRAVE[:2] else ""
         yield f"<li{grave}><b>{text(edit.kind)}</b> {shown}{request}{reason}</li>"

@@ -304,9 +304,11 @@ class RunReport:
 
     @property
     def status(self) -> str:
-        """The run in one word: `failed`, `passed`, or `skipped` where every vector was."""
-        if not self.ok:
+        """The run in one word: `failed`, `passed`, `skipped` where every vector was, `empty` where none ran."""
+        if self.failed or self.errors or self.failures:
             return "failed"
+        if not self.vectors:
+            return "empty"
         return "skipped" if self.counts["skipped"] == len(self.vectors) else "passed"
 
     @property
