@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from lumyn.core import experience, retraction
+from lumyn.core.appending import append_decided, committed, earlier_record
 from lumyn.core.clock import Clock, IdSource, SystemClock, UlidSource, rfc3339
 from lumyn.core.drafts import Draft, record_writer
 from lumyn.core.judge import judge
@@ -23,11 +24,11 @@ from lumyn.core.requests import ParsedRequest, parse_request
 from lumyn.documents import Limits
 from lumyn.engine.compiled import CompiledPolicy, compile_policy
 from lumyn.engine.redaction import RedactionPolicy, RedactionProfile
-from lumyn.errors import IdempotencyConflictError, InvalidConfigError, NotFoundError, Problem, StoreUnavailableError
+from lumyn.errors import InvalidConfigError, Problem, StoreUnavailableError
 from lumyn.model import JsonObject, Label, MemoryItem, Mode, Verdict
 from lumyn.policy.spec import Policy
 from lumyn.store import open_store
-from lumyn.store.base import Event, Store, StoredDecision, StoredPolicy, Transaction
+from lumyn.store.base import Event, Store
 
 if TYPE_CHECKING:
     from typing import Self
@@ -230,21 +231,21 @@ class Gate:
         try:
             for most in CATCH_UPS:
                 with self._store.write() as transaction:
-                    earlier = _earlier(transaction, parsed)
+                    earlier = earlier_record(transaction, parsed)
                     if earlier is not None:
                         return earlier, True
                     memory = self._memory.snapshot(transaction, asked.tenant_id, asked.action_type, most=most)
                     if memory is not None:
                         record = self._writer.decided(draft, judge(draft.plan, asked, memory))
                         if not record.dry_run:
-                            self._append(transaction, draft, record)
+                            append_decided(transaction, self.policy, draft, record)
                         committing = True
                 if memory is not None:
                     return record, False
                 self._memory.load(self._store, self.policy, asked.tenant_id, asked.action_type)
             raise StoreUnavailableError("memory cannot be read")
         except StoreUnavailableError as error:
-            found = self._found(draft.decision_id) if committing else None
+            found = committed(self._store, draft.decision_id) if committing else None
             return found or self._writer.unavailable(draft, error), False
 
     def label(
@@ -427,56 +428,6 @@ class Gate:
         return parse_request(
             request, policy=self.policy, mode=self._mode, redaction=self._redaction.profile, limits=self._limits
         )
-
-    def _append(self, transaction: Transaction, draft: Draft, record: DecisionRecord) -> None:
-        request = draft.parsed.request
-        policy = self.policy
-        if not transaction.knows_policy(policy.policy_hash):
-            transaction.append_policy(
-                StoredPolicy(
-                    policy_hash=policy.policy_hash,
-                    policy_id=policy.policy_id,
-                    policy_version=policy.policy_version,
-                    source=policy.source,
-                    saved_at=draft.created_at,
-                )
-            )
-        transaction.append_decision(
-            StoredDecision(
-                seq=0,
-                decision_id=record.decision_id,
-                created_at=record.created_at,
-                tenant_id=request.tenant_id,
-                action_type=request.action_type,
-                verdict=record.verdict.value,
-                policy_hash=policy.policy_hash,
-                record_json=record.to_json(),
-            ),
-            request_id=request.request_id,
-            request_digest=record.request_digest,
-        )
-
-    def _found(self, decision_id: str) -> DecisionRecord | None:
-        """Return the record when a commit that failed did happen: it must not be answered with `ABSTAIN`."""
-        try:
-            return record_from_json(self._store.decision(decision_id).record_json)
-        except (StoreUnavailableError, NotFoundError):
-            return None
-
-
-def _earlier(transaction: Transaction, parsed: ParsedRequest) -> DecisionRecord | None:
-    request = parsed.request
-    if request.request_id is None or request.dry_run:
-        return None
-    key = transaction.find_key(request.tenant_id, request.request_id)
-    if key is None:
-        return None
-    if key.request_digest != parsed.digest:
-        raise IdempotencyConflictError(
-            f"`request_id` `{request.request_id}` was used before for a different request",
-            hint="send the request that was decided, or a new `request_id`",
-        )
-    return record_from_json(key.record_json)
 
 
 def _create(store: Store) -> None:
