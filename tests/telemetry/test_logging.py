@@ -105,3 +105,12 @@ def test_a_stream_that_fails_fails_no_decision(watched: Watched) -> None:
     log_to(stream)
     stream.close()
     assert watched(log_decision).decide(request()).permits
+
+
+def test_a_closed_standard_error_fails_no_decision(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nowhere left to tell of the failure either."""
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    log_to()
+    stream.close()
+    assert watched(log_decision).decide(request()).permits

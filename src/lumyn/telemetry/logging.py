@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from contextlib import suppress
 from typing import Final, TextIO
 
 from lumyn.telemetry.observation import Observation
@@ -37,11 +38,19 @@ def log_to(stream: TextIO | None = None) -> None:
     Args:
         stream: Default standard error.
     """
-    handler = logging.StreamHandler(sys.stderr if stream is None else stream)
+    handler = _Handler(sys.stderr if stream is None else stream)
     handler.setFormatter(logging.Formatter("%(message)s"))
     _logger.handlers[:] = [handler]
     _logger.setLevel(logging.INFO)
     _logger.propagate = False
+
+
+class _Handler(logging.StreamHandler):  # type: ignore[type-arg]  # generic in the stubs only
+    """Goes on when nothing can be written any more: a decision must not fail for its line."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        with suppress(OSError, ValueError):  # it tells of the failure on standard error, which may be closed itself
+            super().handleError(record)
 
 
 def line(observation: Observation) -> str:
