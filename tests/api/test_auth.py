@@ -157,8 +157,11 @@ def test_method_path_query_and_body_are_signed(signed: Client, tmp_path: Path) -
 
 
 def test_the_path_is_signed_as_it_is_sent(signed: Client) -> None:
-    """Not as it is read: what is escaped stays escaped."""
-    assert 200 == signed.signed("POST", "/v0/%64ecide", request_document()).status
+    """Not as it is read: what is escaped stays escaped, and is no route."""
+    for target in ("/v0/%64ecide", "/v0%2Fdecide", "/%76%30/decide"):
+        assert 404 == signed.signed("POST", target, request_document()).status
+        assert 401 == signed.call("POST", target, request_document()).status
+    assert 401 == signed.call("GET", "/%68ealthz").status
     assert 200 == signed.signed("GET", "/v0/decisions?limit=1&verdict=TRUST").status
 
 

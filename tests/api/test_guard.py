@@ -169,3 +169,13 @@ def test_what_nobody_expected_is_answered_without_a_word_of_it(
 )
 def test_addresses_of_this_machine(address: str, loopback: bool) -> None:
     assert loopback is is_loopback(address)
+
+
+def test_two_lengths_of_a_body_are_refused(config: Any, tmp_path: Path) -> None:
+    """Whoever is in front may have gone by the other one; nothing more is read from this connection."""
+    with Client(config) as client:
+        headers = {**JSON, "content-length": "4", "transfer-encoding": "chunked"}
+        reply = client.call("POST", "/v0/decide", request_document(), headers=headers)
+        assert (400, "HTTP_INVALID", "close") == (reply.status, reply.code, reply.headers["connection"])
+        assert "ABSTAIN" == reply.data["verdict"]
+    assert [] == stored(tmp_path)

@@ -92,6 +92,8 @@ class Guard:
     async def _guarded(self, scope: Scope, receive: Receive, sending: _Sending, held: _Held) -> Answer | None:
         """Return the answer, or None when one was sent or nobody waits for it."""
         headers: Headers = scope["headers"]
+        # A route has one spelling, the one that is signed and that a proxy sees: nothing in it is decoded.
+        scope["path"] = scope["raw_path"].decode("latin-1")
         # All that arrives in one piece is a header to the parser, however long it is.
         if sum(len(name) + len(value) for name, value in headers) > _MOST_HEADER_BYTES:
             status, detail = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the header is too large"
@@ -147,6 +149,9 @@ class Guard:
     async def _body(self, receive: Receive, headers: Headers, held: _Held) -> bytes:
         """Return the body, at most as large as allowed: measured as it arrives, whatever its header says."""
         announced = [value for name, value in headers if name == b"content-length"]
+        if announced and any(name == b"transfer-encoding" for name, _ in headers):
+            # A proxy may have gone by the other one, and take for the next request what was a part of this one.
+            raise _NotReadError(HTTPStatus.BAD_REQUEST, "HTTP_INVALID", "the body has two lengths")
         if announced and _LENGTH.fullmatch(announced[0]) is None:
             raise _NotReadError(HTTPStatus.BAD_REQUEST, "HTTP_INVALID", "the length of the body is not a number")
         most = self._limit + _READ_AND_DROPPED_BYTES
