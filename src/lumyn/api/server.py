@@ -32,6 +32,8 @@ __all__ = ["Listening", "serve"]
 _BACKLOG: Final = 512
 _MOST_HEADER_BYTES: Final = 32_768
 _KEEP_ALIVE_S: Final = 5
+_UNREAD_MS: Final = 30_000
+"""How long an answer may wait to be read by the other side before its connection is ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +199,9 @@ def _listener(config: Config) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        with contextlib.suppress(AttributeError, OSError):  # where the system has it; connections take it over
+            # Who reads no answers must not keep one of the connections for ever.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_MS)
         listener.bind(address)
         listener.listen(_BACKLOG)
     except OSError as error:
