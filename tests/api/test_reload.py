@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from api.harness import POLICY, Client, configured, request_document
 
+from lumyn.api.desk import BusyError
 from lumyn.api.reload import PolicyFile
+from lumyn.model import Mode
 
 
 def rewrite(folder: Path, **changes: str) -> None:
@@ -73,6 +76,41 @@ def test_the_mode_of_a_new_policy_holds(client: Client, tmp_path: Path) -> None:
     rewrite(tmp_path)
     assert client.service.reload(because="test")
     assert "enforce" == client.decide().data["policy"]["mode"]
+
+
+def test_a_new_policy_does_not_loosen_the_mode_that_the_operator_set(client: Client, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    config = client.service.config
+    client.service.config = replace(config, policy=replace(config.policy, mode=Mode.ENFORCE))
+    rewrite(tmp_path, mode="advisory")
+    assert client.service.reload(because="test")
+    assert "enforce" == client.decide().data["policy"]["mode"]
+
+
+def test_probes_keep_no_policy_from_being_reloaded(tmp_path: Path) -> None:
+    """They are not signed: whoever asks all the time must not hold back a stricter policy."""
+    with Client(configured(tmp_path, watch_s=0.05)) as client:
+        busy = threading.Event()
+
+        async def reloads() -> str:
+            probes = client.service.probes
+            waiting = [asyncio.ensure_future(probes.run(busy.wait)) for _ in range(17)]
+            await asyncio.sleep(0)
+            with pytest.raises(BusyError):
+                await probes.run(busy.wait)
+            before = client.service.gate.policy.policy_hash
+            rewrite(tmp_path, trust="5")
+            for _ in range(200):
+                await asyncio.sleep(0.05)
+                if client.service.gate.policy.policy_hash != before:
+                    break
+            busy.set()
+            await asyncio.gather(*waiting)
+            return client.service.gate.policy.policy_hash
+
+        assert client.run(reloads()) == client.decide().data["policy"]["policy_hash"]
+        assert "ESCALATE" == client.decide(request_id="other").data["verdict"]
 
 
 def test_no_decision_mixes_two_policies(client: Client, tmp_path: Path) -> None:

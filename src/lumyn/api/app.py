@@ -87,8 +87,8 @@ async def _watch(service: Service, every_s: float) -> None:
     while True:
         await asyncio.sleep(every_s)
         with suppress(BusyError):
-            if await service.probes.run(service.file.changed):
-                await service.probes.run(lambda: service.reload(because="file"))
+            if await service.watching.run(service.file.changed):
+                await service.watching.run(lambda: service.reload(because="file"))
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

@@ -80,6 +80,8 @@ class Service:
         # Of their own: whoever may only list, or probe, must not keep those waiting who may decide.
         self.checks = Desk(threads=1, max_waiting=waiting, name="lumyn-check")
         self.probes = Desk(threads=1, max_waiting=_MOST_PROBES, name="lumyn-probe")
+        # Whoever probes all the time, unsigned, must not keep a stricter policy from coming into force.
+        self.watching = Desk(threads=1, max_waiting=1, name="lumyn-watch")
         self._reloading = threading.Lock()
         self._store_checked: tuple[float, str | None] = (float("-inf"), None)
         self.metrics.in_force(self._gate)
@@ -92,7 +94,7 @@ class Service:
 
     def close(self) -> None:
         """Finish what was begun and close the store."""
-        for desk in (self.writes, self.reads, self.checks, self.probes):
+        for desk in (self.writes, self.reads, self.checks, self.probes, self.watching):
             desk.close()
         self.seen.close()
         self._gate.close()
