@@ -51,7 +51,9 @@ def test_every_verdict_is_200(client: Client) -> None:
 def test_a_dry_run_is_not_stored(client: Client, tmp_path: Path) -> None:
     reply = client.decide(hints={"dry_run": True})
     assert (200, True) == (reply.status, reply.data["extensions"]["lumyn"]["dry_run"])
-    assert [] == stored(tmp_path)
+    assert "true" == reply.headers["lumyn-dry-run"]
+    assert "lumyn-dry-run" not in client.decide(hints={"dry_run": False}, request_id="kept").headers
+    assert 1 == len(stored(tmp_path))
 
 
 def test_a_retry_gets_the_stored_record_and_is_told_so(client: Client, tmp_path: Path) -> None:

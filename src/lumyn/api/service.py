@@ -120,6 +120,8 @@ class Service:
         if record.persisted:
             self.metrics.decided(record.verdict.value, repeated=repeated)
         headers = {"lumyn-replayed": "true"} if repeated else {}
+        if record.dry_run:
+            headers["lumyn-dry-run"] = "true"
         return Answer.text(record.to_json().encode(), media_type=JSON, headers=headers)
 
     def _say(self, record: DecisionRecord, observed: Observation, *, failure: str | None, key_id: str | None) -> None:
