@@ -67,6 +67,18 @@ vectors/refund/limits.yaml:14 limit[at_limit]
     assert expected == plain(render(drifted(suite_root), width=48))
 
 
+def test_a_group_that_fits_a_line_is_not_torn(suite_root: Root) -> None:
+    """What changed and what a rule compared begin a line rather than ending in the next."""
+    lines = plain(render(drifted(suite_root), width=80)).split("\n")
+    assert lines[:2] == [
+        "vectors/refund/limits.yaml:14 limit[at_limit]   verdict ESCALATE -> TRUST",
+        "  reason_codes -NO_MATCH_DEFAULT_ESCALATE +ACME_SMALL",
+    ]
+    lines = plain(render(drifted(suite_root), width=70)).split("\n")
+    place = lines.index("  decided by    R050 (TRUST_PATHS) policies/p.yml:40")
+    assert "                amount_usd 200 <= 250" == lines[place + 1]
+
+
 @pytest.mark.parametrize("width", [0, 40, 59, 60, 80, 100, 200])
 def test_lines_fit_and_nothing_is_lost(suite_root: Root, width: int) -> None:
     """Only a word that is longer than the width may stick out, and the command, which must be copied whole."""

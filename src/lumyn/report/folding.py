@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice, takewhile
 from typing import Final, TypeAlias
 
 __all__ = [
@@ -104,16 +105,21 @@ def words_of(text: str, style: Style = Style.PLAIN, *, lead: int = 0) -> list[Wo
 
 
 def fold(words: Sequence[Word], width: int, *, indent: int) -> list[Line]:
-    """Return words as lines of at most `width` columns where that is possible, all but the first indented."""
+    """
+    Return words as lines of at most `width` columns where that is possible, all but the first indented.
+
+    A group behind a gap that fits a line of its own is not torn: it begins a line rather than ending in the next.
+    """
     lines: list[Line] = []
     line: Line = []
     used, gap = 0, 0
-    for word in words:
+    for place, word in enumerate(words):
         if not word:
             gap = 2
             continue
         size = sum(_columns(segment.text) for segment in word)
-        if line and used + 1 + gap + size > width:
+        whole = _group_columns(words, place) if gap else size
+        if line and used + 1 + gap + (whole if indent + whole <= width else size) > width:
             lines.append(line)
             line, used = [Segment(" " * indent)], indent
         elif line:
@@ -134,6 +140,12 @@ def folded(line: str, width: int) -> list[str]:
     words = [[Segment(word)] for word in line[indent:].split(" ")]
     words[0].insert(0, Segment(line[:indent]))
     return [plain([each]) for each in fold(words, width, indent=indent + 2)]
+
+
+def _group_columns(words: Sequence[Word], start: int) -> int:
+    """Return the columns of the words from `start` to the next gap, with a space between each two."""
+    group = takewhile(bool, islice(words, start, None))
+    return sum(1 + sum(_columns(segment.text) for segment in word) for word in group) - 1
 
 
 def _columns(text: str) -> int:
