@@ -73,10 +73,10 @@ def test_any_other_event_has_what_data_it_likes(client: Client, decision_id: str
         ({"type": "override", "x": 1}, "FIELD_UNKNOWN", "/x"),
         ({"type": "override", "actor": None}, "TYPE_INVALID", "/actor"),
         ({"type": "label"}, "FIELD_MISSING", "/data"),
-        ({"type": "label", "data": {"label": "good"}}, "LABEL_UNKNOWN", "/label"),
+        ({"type": "label", "data": {"label": "good"}}, "LABEL_UNKNOWN", "/data/label"),
         ({"type": "label", "data": {"label": "failure", "x": 1}}, "FIELD_UNKNOWN", "/data/x"),
         ({"type": "label", "data": {"label": "failure"}, "reason": "x"}, "FIELD_CONFLICT", "/reason"),
-        ({"type": "label", "data": {"label": "failure", "note": "x" * 5_000}}, "SIZE_INVALID", "/note"),
+        ({"type": "label", "data": {"label": "failure", "note": "x" * 5_000}}, "SIZE_INVALID", "/data/note"),
         ({"type": "retraction", "data": {"memory_id": "x"}}, "FIELD_UNKNOWN", "/data/memory_id"),
     ],
 )
@@ -88,6 +88,12 @@ def test_an_event_that_cannot_be_appended(
     assert [(code, pointer)] == [(each["code"], each["pointer"]) for each in reply.data["problems"]]
     assert "verdict" not in reply.data
     assert [] == client.call("GET", f"/v0/decisions/{decision_id}").data["decision_event_log"]
+
+
+def test_a_label_that_is_not_there_is_not_named(client: Client, decision_id: str) -> None:
+    reply = appended(client, decision_id, type="retraction", data={"retracts": "hush-4711"})
+    assert (404, "MEMORY_NOT_FOUND") == (reply.status, reply.code)
+    assert b"hush" not in reply.body
 
 
 @pytest.mark.parametrize("body", [b"", b"[1]", b'{"type": "a", "type": "b"}', b"\xff", b'{"type": NaN}'])

@@ -68,9 +68,10 @@ def test_a_retry_gets_the_stored_record_and_is_told_so(client: Client, tmp_path:
 
 
 def test_another_request_under_the_same_request_id_conflicts(client: Client, tmp_path: Path) -> None:
-    client.decide(request_id="once")
-    reply = client.decide(request_id="once", extensions={"x": 1})
+    client.decide(request_id="once-hush-4711")
+    reply = client.decide(request_id="once-hush-4711", extensions={"x": 1})
     assert (409, "IDEMPOTENCY_CONFLICT", "ABSTAIN") == (reply.status, reply.code, reply.data["verdict"])
+    assert b"hush-4711" not in reply.body
     assert 1 == len(stored(tmp_path))
 
 

@@ -5,7 +5,9 @@ One of the places where raw JSON exists; must not know HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from lumyn.core.experience import LABEL_EVENT, RETRACTION_EVENT
@@ -45,7 +47,8 @@ def append(gate: Gate, decision_id: str, body: bytes, *, limits: Limits) -> Even
     if kind == LABEL_EVENT:
         _without(event, "reason", "a label has `data.note`")
         given = _members(data, "/data", _LABEL, needed=("label",))
-        item = gate.label(decision_id, _text(given, "label") or "", note=_text(given, "note"), actor=actor)
+        with _in_data():
+            item = gate.label(decision_id, _text(given, "label") or "", note=_text(given, "note"), actor=actor)
         return _event_of(gate, decision_id, item)
     if kind == RETRACTION_EVENT:
         given = _members(data, "/data", _RETRACTION)
@@ -63,8 +66,21 @@ def _retract(
         owner = gate.store.memory_item(target).source_decision_id
         if owner != decision_id:
             raise NotFoundError("the decision has no such label", reason_code="MEMORY_NOT_FOUND")
-    item = gate.retract(target, label=_text(given, "label"), actor=actor, reason=reason)
+    with _in_data():
+        item = gate.retract(target, label=_text(given, "label"), actor=actor, reason=reason)
     return _event_of(gate, decision_id, item)
+
+
+@contextmanager
+def _in_data() -> Iterator[None]:
+    """Say where in the body a label is wrong: the gate is given it by itself."""
+    try:
+        yield
+    except InvalidRequestError as error:
+        moved = {"/label": "/data/label", "/note": "/data/note"}
+        raise InvalidRequestError(
+            replace(each, pointer=moved.get(each.pointer, each.pointer)) for each in error.problems
+        ) from None
 
 
 def _event_of(gate: Gate, decision_id: str, item: MemoryItem) -> Event:

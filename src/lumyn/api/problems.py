@@ -34,6 +34,12 @@ RETRY_AFTER_S: Final = 1
 _BODY: Final = "body"
 _NOT_JSON: Final = frozenset({"JSON_INVALID", "JSON_DUPLICATE_KEY", "JSON_TOO_DEEP", "UNICODE_INVALID"})
 _CONFLICTS: Final = frozenset({"ALREADY_RETRACTED", "NOTHING_TO_RETRACT", "RETRACTION_AMBIGUOUS"})
+_UNSAID: Final = {
+    "DECISION_NOT_FOUND": "no stored decision has this id",
+    "IDEMPOTENCY_CONFLICT": "this `request_id` was used before for a different request",
+    "MEMORY_NOT_FOUND": "the decision has no such label",
+}
+"""What is said where the library names what it was given: that may have come from somebody else's request."""
 _HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
@@ -97,7 +103,7 @@ def problem_of(error: LumynError, *, deciding: bool = False) -> Answer:
         deciding: Whether a verdict was asked for. It then says `ABSTAIN`, for whoever looks at nothing else.
     """
     members: dict[str, object] = {"verdict": Verdict.ABSTAIN.value} if deciding else {}
-    detail = error.message
+    detail = _UNSAID.get(error.reason_code, error.message)
     if isinstance(error, InvalidDocumentError):
         members |= {"pointer": error.problems[0].pointer, "problems": [_problem(each) for each in error.problems]}
         detail = f"the {error.noun} breaks its contract"
