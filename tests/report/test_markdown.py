@@ -121,3 +121,18 @@ def test_what_does_not_fit_is_left_out_with_a_word() -> None:
     assert short.count("<details>") == short.count("</details>")
     assert "does not fit" in short.splitlines()[-1]
     assert "does not fit" in render(run, most_bytes=10)
+
+
+def test_a_long_name_does_not_push_out_the_others() -> None:
+    """Each is cut for itself, so that a place with a limit still says what changed, and what else was wrong."""
+    long = "|" * 200_000
+    rows = tuple(
+        vector("failed", node_id=f"{place}{long}", cause=Cause(f"change {place}{long}", long, long), summary=long)
+        for place in range(1_000)
+    )
+    error = SuiteError(path=long, line=1, message=f"broken{long}")
+    text = render(RunReport(version="1", vectors=rows, errors=(error,), failures=(long,)), most_bytes=1_000_000)
+    assert len(text.encode()) <= 1_000_000
+    assert "The rest does not fit" not in text
+    assert 50 == text.count("`change ")
+    assert "`broken|" in text

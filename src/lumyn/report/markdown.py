@@ -18,6 +18,9 @@ __all__ = ["code", "headline", "render", "table"]
 MOST_GROUPS: Final = 50
 MOST_VECTORS: Final = 200
 _EXAMPLES: Final = 3
+_LONGEST_CELL: Final = 300
+_LONGEST_LINE: Final = 1000
+"""Characters of one name or message: a single long one must not push the others out of a place with a limit."""
 _CUT: Final = "\nThe rest does not fit in here; `--lumyn-report=FILE.html` holds everything.\n"
 
 
@@ -98,14 +101,14 @@ def _head(report: RunReport) -> Iterator[str]:
     yield headline(report)
     if report.failures:
         yield ""
-        yield from (f"- {code(failure)}" for failure in report.failures[:MOST_GROUPS])
+        yield from (f"- {code(_short(failure, _LONGEST_LINE))}" for failure in report.failures[:MOST_GROUPS])
 
 
 def _errors(report: RunReport) -> Iterator[str]:
     yield from ["", "### Files that could not be read", ""]
     for error in report.errors[:MOST_GROUPS]:
         place = f"{error.path}:{error.line}" if error.line else error.path
-        yield f"- {code(place)} {code(error.message)}"
+        yield f"- {code(_short(place, _LONGEST_CELL))} {code(_short(error.message, _LONGEST_LINE))}"
     if len(report.errors) > MOST_GROUPS:
         yield f"- and {_count(len(report.errors) - MOST_GROUPS, 'problem')} more"
 
@@ -114,11 +117,11 @@ def _groups(groups: Sequence[Group]) -> Iterator[str]:
     yield from ["", "### What changed", ""]
     rows = []
     for group in groups[:MOST_GROUPS]:
-        examples = [code(vector.node_id, cell=True) for vector in group.vectors[:_EXAMPLES]]
+        examples = [_short_code(vector.node_id) for vector in group.vectors[:_EXAMPLES]]
         if len(group.vectors) > _EXAMPLES:
             examples.append(f"and {len(group.vectors) - _EXAMPLES} more")
-        change = code(group.cause.change, cell=True)
-        decided = " ".join(code(part, cell=True) for part in (group.cause.rule, group.cause.place) if part)
+        change = _short_code(group.cause.change)
+        decided = " ".join(_short_code(part) for part in (group.cause.rule, group.cause.place) if part)
         warned = f"**more permissive** {change}" if group.direction == "looser" else change
         rows.append((str(len(group.vectors)), warned, decided, "<br>".join(examples)))
     yield from table(("vectors", "change", "decided by", "which"), rows, numbers=(0,))
@@ -130,7 +133,7 @@ def _failed(report: RunReport) -> Iterator[str]:
     failed = report.failed
     yield from ["", "<details>", f"<summary>Vectors that failed ({len(failed)})</summary>", ""]
     shown = ((f"{vector.path}:{vector.line}", vector.vector, vector.summary) for vector in failed[:MOST_VECTORS])
-    rows = ([code(cell, cell=True) for cell in row] for row in shown)
+    rows = ([_short_code(cell) for cell in row] for row in shown)
     yield from table(("where", "vector", "what"), rows)
     if len(failed) > MOST_VECTORS:
         yield from ["", f"and {len(failed) - MOST_VECTORS} more"]
@@ -173,6 +176,14 @@ def _table(extra: Table) -> Iterator[str]:
 def _cell(shown: str) -> str:
     """Return a cell: plain words and numbers as they are, anything else as code."""
     return shown if re.fullmatch(r"[A-Za-z0-9]+( [A-Za-z0-9]+)*", shown) else code(shown, cell=True)
+
+
+def _short_code(text: str) -> str:
+    return code(_short(text, _LONGEST_CELL), cell=True)
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def _text(text: str) -> str:
