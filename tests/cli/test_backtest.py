@@ -104,6 +104,20 @@ def test_an_advisory_policy_is_said_to_be_one(lumyn: Lumyn, candidate: str) -> N
     path = Path(candidate)
     path.write_text(path.read_text(encoding="utf-8").replace("mode: enforce", "mode: advisory"), encoding="utf-8")
     assert "advisory: by itself it holds no action back" in lumyn("backtest", candidate).out
+    assert "advisory" == lumyn("backtest", candidate, "--json").data["policy"]["mode"]
+
+
+def test_a_policy_that_becomes_advisory_does_not_pass_a_limit(lumyn: Lumyn, workspace: Path, candidate: str) -> None:
+    """It lets through what was held back, though no verdict is another one."""
+    text = (workspace / "policies" / "support.yml").read_text(encoding="utf-8")
+    path = str(workspace / "advisory.yml")
+    Path(path).write_text(text.replace("mode: enforce", "mode: advisory"), encoding="utf-8")
+    for limit in ("--max-looser", "--max-changed"):
+        result = lumyn("backtest", path, limit, "1")
+        assert 1 == result.code
+        assert "2 decisions held an action back, and this policy is advisory" in " ".join(result.out.split())
+        assert 0 == lumyn("backtest", path, limit, "2").code
+    assert 0 == lumyn("backtest", path).code
 
 
 @pytest.mark.parametrize(

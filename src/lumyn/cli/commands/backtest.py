@@ -17,7 +17,7 @@ from lumyn.cli.deciding import STDIN
 from lumyn.cli.exit_codes import ExitCode
 from lumyn.cli.options import JsonFlag, StoreOption
 from lumyn.cli.workspace import open_stored
-from lumyn.model import Verdict
+from lumyn.model import Mode, Verdict
 
 if TYPE_CHECKING:
     from lumyn.backtest import Group, Past, Tally, Unplayable
@@ -134,8 +134,11 @@ def backtest(
         if advance is not None:
             show = advance
             progress = lambda done: show(done, max(total, done))  # noqa: E731
-        tally = count(history, candidate, memory=MemoryChoice(memory.value), progress=progress)
+        held = _Held()
+        tally = count(held.counted(history), candidate, memory=MemoryChoice(memory.value), progress=progress)
     failed = _failed(tally, max_looser, max_changed, max_not_replayable)
+    if candidate.mode is Mode.ADVISORY:
+        failed += _let_go(held.count, max_looser, max_changed)
     console = Console()
     if json:
         console.json("backtest", _document(candidate, memory, tally, failed))
@@ -210,6 +213,29 @@ def _failed(tally: Tally, looser: int | None, changed: int | None, not_replayabl
     ]
 
 
+class _Held:
+    """Counts the decisions that held an action back: under an advisory policy none does, whatever its verdicts."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def counted(self, history: Iterator[Past]) -> Iterator[Past]:
+        for past in history:
+            self.count += past.record.mode is Mode.ENFORCE and past.record.verdict is not Verdict.TRUST
+            yield past
+
+
+def _let_go(held: int, looser: int | None, changed: int | None) -> list[str]:
+    """Return a line when an advisory policy would let through more than a limit allows."""
+    most = [limit for limit in (looser, changed) if limit is not None]
+    if not most or held <= min(most):
+        return []
+    words = (
+        f"{counted_noun(held, 'decision')} held an action back, and this policy is advisory: by itself it holds none"
+    )
+    return [words]
+
+
 def _document(candidate: Policy, memory: Memory, tally: Tally, failed: list[str]) -> dict[str, object]:
     from lumyn.backtest import Effect
 
@@ -218,6 +244,7 @@ def _document(candidate: Policy, memory: Memory, tally: Tally, failed: list[str]
             "policy_id": candidate.policy_id,
             "policy_version": candidate.policy_version,
             "policy_hash": candidate.policy_hash,
+            "mode": candidate.mode.value,
         },
         "memory": memory.value,
         "decisions": tally.decisions,
@@ -245,7 +272,6 @@ def _change(group: Group) -> dict[str, object]:
 
 def _print(console: Console, candidate: Policy, memory: Memory, tally: Tally, failed: list[str]) -> None:
     from lumyn.backtest import Effect
-    from lumyn.model import Mode
 
     console.line(
         (counted_noun(tally.decisions, "decision"), "bold"),
