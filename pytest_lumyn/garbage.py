@@ -5,6 +5,7 @@ Must not know what becomes of the items.
 
 from __future__ import annotations
 
+import atexit
 import gc
 from typing import Final
 
@@ -27,6 +28,8 @@ class Thrift:
     Where all items are vectors, it does not walk what they leave behind either; code of the user's own, in other
     tests, may leave much that only the collector can free, and its thresholds stay as they are.
 
+    Nor when the interpreter ends, which would walk all of them several times before the memory goes back at once.
+
     Given back after pytest has looked for errors of objects that nobody holds any more, which are those of the run.
     Of the cleanups of a run the first added is the last done, so this is to be made early.
     """
@@ -34,6 +37,7 @@ class Thrift:
     def __init__(self, config: pytest.Config) -> None:
         self._thresholds = gc.get_threshold()
         self._kept = False
+        self._only_vectors = False
         config.add_cleanup(self._give_back)
 
     @pytest.hookimpl(trylast=True)
@@ -41,7 +45,8 @@ class Thrift:
         if len(session.items) >= MANY:
             self._kept = True
             gc.freeze()
-            if gc.isenabled() and all(isinstance(item, VectorItem) for item in session.items):
+            self._only_vectors = all(isinstance(item, VectorItem) for item in session.items)
+            if gc.isenabled() and self._only_vectors:
                 self._thresholds = gc.get_threshold()
                 gc.set_threshold(*self._thresholds[:2], SELDOM)
 
@@ -50,3 +55,6 @@ class Thrift:
             self._kept = False
             gc.set_threshold(*self._thresholds)
             gc.unfreeze()
+            if self._only_vectors:
+                atexit.unregister(gc.freeze)
+                atexit.register(gc.freeze)

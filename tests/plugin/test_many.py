@@ -17,6 +17,14 @@ def pytest_sessionfinish(session):
     print("FROZEN", gc.get_freeze_count() > 0)
 """
 
+AT_EXIT = """
+import atexit, gc
+import pytest_lumyn.garbage
+
+pytest_lumyn.garbage.MANY = 5
+atexit.register(lambda: print("AT EXIT", gc.get_freeze_count() > 0))
+"""
+
 INNER = """
 def pytest_runtest_setup(item):
     print("INNER", item.name)
@@ -32,6 +40,17 @@ def test_the_collector_is_spared_while_items_run_and_gets_all_back(repo: Repo, m
     run.assert_outcomes(passed=5)
     assert "FROZEN True" in run.text
     assert 0 == gc.get_freeze_count()
+
+
+@pytest.mark.parametrize(("extra", "frozen"), [({}, True), ({"vectors/test_own.py": "def test_own(): pass"}, False)])
+def test_the_end_of_the_interpreter_walks_no_vectors(
+    make_repo: Callable[..., Repo], extra: dict[str, str], frozen: bool
+) -> None:
+    """Where nothing but vectors ran. What other tests leave behind is finalized as ever."""
+    repo = make_repo({"vectors/one.yml": VECTORS, "conftest.py": AT_EXIT, **extra})
+    run = repo.run_pytest("--lumyn-vectors", "-s", "vectors", own_process=True)
+    assert 0 == run.exit_code
+    assert f"AT EXIT {frozen}" in run.text
 
 
 def test_hooks_of_a_folder_hold_for_the_vectors_in_it_and_for_no_others(make_repo: Callable[..., Repo]) -> None:
