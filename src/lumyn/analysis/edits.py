@@ -40,12 +40,14 @@ class Base:
         name: The vector that asks it, or will.
         proposed: Whether that vector is itself a proposal.
         experience: What its memory holds, where that is one experience that matters.
+        remembers: Whether its memory holds anything; an edit that has none of it differs in its memory too.
     """
 
     name: str
     request: JsonObject
     proposed: bool = False
     experience: Experience | None = None
+    remembers: bool = False
 
 
 def edits(space: Space, conditions: Iterable[Condition], request: JsonObject) -> Iterator[Change]:

@@ -29,6 +29,7 @@ from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.observations import Observation
 from lumyn.analysis.pairs import severity_between
 from lumyn.analysis.regions import actions_of
+from lumyn.analysis.starts import Starts, to_remember
 from lumyn.analysis.witness import Case, evaluate, outcome_of, parsed
 from lumyn.errors import InvalidRequestError
 from lumyn.model import DecisionRequest, JsonObject, Verdict
@@ -38,12 +39,10 @@ __all__ = ["Pool"]
 
 _MOST_BASES: Final = 12
 _MOST_FURTHER: Final = 40
-_MOST_REMEMBERING: Final = 24
 _MOST_RENAMED: Final = 160
 _MOST_PAIRS: Final = 2_000
-_MOST_CLOSE: Final = 40
+_MOST_CLOSE: Final = 200
 _OWN: Final = 2
-_OF_ONE_CALL: Final = ("request_id", "trace")
 _TYPE: Final = ("action", "type")
 _SCORE: Final = "risk.failure_similarity"
 _WORDS: Final = {
@@ -73,22 +72,23 @@ class Pool:
     _bases: dict[str, list[Base]] = field(default_factory=dict)
     _known: dict[str, Candidate] = field(default_factory=dict)
     _closed: int = 0
-    _unnamed: str = field(init=False)
+    _starts: Starts = field(init=False)
 
     def __post_init__(self) -> None:
-        *_, self._unnamed = actions_of(self.policy)
+        *_, unnamed = actions_of(self.policy)
+        self._starts = Starts(self.policy, self.rows, unnamed)
 
     def fill(self) -> None:
         """Find candidates until every hole has one, is proved to be none, or says why it stays."""
         self._span()
         found: list[Candidate] = []
         for action in self._spaces:
-            observed = self._observed(action)
+            observed = self._starts.of(action)
             self._bases[action] = observed[:_MOST_BASES] or [*self._everyday(action, found)]
             for base in self._bases[action]:
                 found += self._edits(action, base)
             found += self._memories(action, observed or self._bases[action])
-        found += self._renamed()
+        found += self._others()
         self._look(found)
         if self.minimal or not self.rows:
             self._look([*self._pairs()])
@@ -111,33 +111,6 @@ class Pool:
             self._conditions[action] = [*conditions, *own]
 
     # Where to start from
-
-    def _observed(self, action: str) -> list[Base]:
-        """Return the vectors of an action: first one for each outcome, the plainest outcome first, then the others."""
-        first: dict[object, tuple[tuple[int, int], Base]] = {}
-        others: list[Base] = []
-        for row in self.rows:
-            if self._action(row) == action and not row.step:
-                said = evaluate(self.policy, Case(request=row.document))
-                base = self._base(row)
-                key = (said.verdict, said.reason_codes)
-                if key in first or row.memory or row.similarity:
-                    others.append(base)
-                else:
-                    first[key] = ((len(said.reason_codes), said.verdict.strictness), base)
-        return [*(base for _, base in sorted(first.values(), key=lambda each: each[0])), *others]
-
-    def _base(self, row: Observation) -> Base:
-        asked = {key: value for key, value in row.document.items() if key not in _OF_ONE_CALL}
-        experience = None
-        if row.similarity and len(row.memory) == 1:
-            experience = scored(self.policy, asked, row.memory[0].label, row.memory[0].request)
-        return Base(name=row.name, request=asked, experience=experience)
-
-    def _action(self, row: Observation) -> str:
-        """Return the action of a row, one name for all that no rule names."""
-        asked = row.request.action_type
-        return asked if asked in self.policy.action_types else self._unnamed
 
     def _everyday(self, action: str, found: list[Candidate]) -> Iterator[Base]:
         plain = everyday(self.policy, self._spaces[action], self._conditions[action])
@@ -183,16 +156,19 @@ class Pool:
                     yield made
 
     def _further(self) -> Iterator[Candidate]:
-        """Yield edits of more vectors, for actions that open edits bear on."""
-        if not self._open:
-            return
+        """Yield edits of more vectors, for actions that edits bear on which no change of one field notices yet."""
+        near = 0
+        for each in self.candidates:
+            near |= each.closes if each.tier <= 1 else 0
         wanted: set[str] = set()
-        for actions in self.holes.concerned(self._open):
+        for actions in self.holes.concerned(self.holes.open & ~near):
             wanted.update(self._spaces if actions is None else actions)
         for action in self._spaces:
             if action in wanted:
-                for base in self._observed(action)[_MOST_BASES : _MOST_BASES + _MOST_FURTHER]:
+                for base in self._starts.of(action)[_MOST_BASES : _MOST_BASES + _MOST_FURTHER]:
                     yield from self._edits(action, base)
+                others = (row for row in self.rows if not row.step and self._starts.action(row) != action)
+                yield from self._renamed(islice(others, _MOST_RENAMED), action)
 
     # Memory
 
@@ -204,7 +180,7 @@ class Pool:
         conditions = [each for each in self._conditions[action] if each.fact == _SCORE]
         scores = [each for each in space.dimensions[space.index[_SCORE]].values if isinstance(each, Decimal) and each]
         missing = dict.fromkeys(scores)
-        likenesses = [(base, Likeness(self.policy, base.request)) for base in bases[:_MOST_REMEMBERING]]
+        likenesses = [(base, Likeness(self.policy, base.request)) for base in to_remember(bases)]
         for base, likeness in likenesses:
             for score in scores:
                 case = Case(request=base.request, similarity=score)
@@ -219,14 +195,17 @@ class Pool:
             if made is not None:
                 yield made
 
-    def _renamed(self) -> Iterator[Candidate]:
+    def _others(self) -> Iterator[Candidate]:
         """Yield the vectors of other actions as requests for one that no rule names."""
-        asked = {row.request.action_type for row in self.rows if self._action(row) == self._unnamed}
-        for row in [row for row in self.rows if self._action(row) != self._unnamed][:_MOST_RENAMED]:
-            base = self._base(row)
-            made = self._candidate(
-                Case(request=changed(base.request, [(_TYPE, min(asked, default=self._unnamed))])), base
-            )
+        unnamed = self._starts.unnamed
+        asked = {row.request.action_type for row in self.rows if self._starts.action(row) == unnamed}
+        others = [row for row in self.rows if self._starts.action(row) != unnamed]
+        yield from self._renamed(others[:_MOST_RENAMED], min(asked, default=unnamed))
+
+    def _renamed(self, rows: Iterable[Observation], action: str) -> Iterator[Candidate]:
+        for row in rows:
+            base = self._starts.base(row)
+            made = self._candidate(Case(request=changed(base.request, [(_TYPE, action)])), base)
             if made is not None:
                 yield made
 
@@ -311,7 +290,7 @@ class Pool:
                 return False
 
         action = parsed(self.policy, case.request).action_type
-        bases = self._bases.get(action, ())
+        bases = self._nearest(action, case.request)
         found = [(base, reduced(base.request, case.request, accepted)) for base in bases]
         usable = [(base, request) for base, request in found if request is not None]
         base, request = min(usable, key=lambda each: len(apart(each[0].request, each[1])), default=(None, case.request))
@@ -325,6 +304,12 @@ class Pool:
             replace(case, request=request), base, Likeness(self.policy, request), wanted, tags=True
         )
 
+    def _nearest(self, action: str, request: JsonObject) -> list[Base]:
+        """Return what to start from towards a request: the usual vectors, and of the others those most like it."""
+        others = self._starts.of(action)[_MOST_BASES:]
+        likest = sorted(others, key=lambda base: len(apart(base.request, request)))
+        return [*self._bases.get(action, ()), *likest[:_MOST_BASES]]
+
     # What they close
 
     def _candidate(self, case: Case, base: Base | None, experience: Experience | None = None) -> Candidate | None:
@@ -333,17 +318,16 @@ class Pool:
         except InvalidRequestError:
             return None
         name = repr((case.request, case.similarity))
-        if name not in self._known:
-            places = () if base is None else tuple(".".join(each) for each in apart(base.request, case.request))
-            held = None if base is None or base.experience is None else base.experience.request
-            other = None if experience is None else experience.request
-            told = (*places, "memory") if base is not None and held != other else places
-            own = base is None or base.proposed
-            far = len(told) + (_OWN if own and self.rows and request.action_type == self._unnamed else 0)
-            self._known[name] = Candidate(
-                case=case, request=request, base=base, changed=told, experience=experience, tier=far
-            )
-        return self._known[name]
+        known = self._known.get(name)
+        told = () if base is None else _told(base, case.request, experience)
+        own = base is None or base.proposed
+        far = len(told) + (_OWN if own and self.rows and request.action_type == self._starts.unnamed else 0)
+        if known is None:
+            known = self._known[name] = Candidate(case=case, request=request, tier=far)
+        elif known.tier <= far:
+            return known
+        known.base, known.changed, known.experience, known.tier = base, told, experience, far
+        return known
 
     def _observation(self, case: Case, request: DecisionRequest) -> Observation:
         return Observation(name="", step=0, document=case.request, request=request, similarity=case.similarity)
@@ -379,6 +363,15 @@ class Pool:
             if sheet.outcome(place) != matrix.before(place):
                 found |= 1 << place
         return found
+
+
+def _told(base: Base, request: JsonObject, experience: Experience | None) -> tuple[str, ...]:
+    """Return where a request and what memory holds for it differ from a base."""
+    places = tuple(".".join(each) for each in apart(base.request, request))
+    held = None if base.experience is None else (base.experience.label, base.experience.request)
+    other = None if experience is None else (experience.label, experience.request)
+    unlike = held != other or (held is None and base.remembers)
+    return (*places, "memory") if unlike else places
 
 
 def _alike(score: Decimal, conditions: Sequence[Condition]) -> Callable[[Decimal], bool]:
