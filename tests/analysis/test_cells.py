@@ -17,6 +17,7 @@ from strategies import ACTIONS, build_policy, examples, policies, requests, simi
 from lumyn.analysis.boxes import BudgetExceededError, Search, meet
 from lumyn.analysis.candidates import SpaceTooLargeError
 from lumyn.analysis.cells import Space
+from lumyn.analysis.rates import RateBook
 from lumyn.analysis.regions import View, holds
 from lumyn.analysis.witness import case_at, evaluate
 from lumyn.core.requests import minor_digits
@@ -50,6 +51,25 @@ def some_point(space: Space, chance: random.Random) -> tuple[int, ...]:
     if space.search.consistent is not None:
         assert space.search.consistent(corner)
     return tuple(corner)
+
+
+def test_spaces_that_share_their_rates_are_those_made_alone() -> None:
+    """What is known of rates is kept for one set of declarations and comparisons, and changes no cell of a space."""
+    bounds = {"EUR": [0.8, 1.6], "JPY": [0.005, 0.02]}
+    rate = {"evidence.fx_rate_to_usd_gte": 1, "amount_usd_gt": 40}
+    rules = [
+        rule("ESCALATIONS", "ESCALATE", {"amount_usd_gt": 25, "amount_currency_in": ["EUR", "JPY"]}, when=of)
+        for of in ({"action_type": "a.b"}, {"action_type": "a.c"})
+    ]
+    rules.append(rule("HARD_BLOCKS", "ABSTAIN", {"amount_usd_gte": 450.5}, when={"action_type": "a.c"}))
+    rules.append(rule("HARD_BLOCKS", "ABSTAIN", rate, when={"action_type": "a.d"}))
+    book = RateBook()
+    bounded, free = policy_of(*rules, fx_bounds=bounds), policy_of(*rules)
+    for named in ([bounded], [free], [bounded, free]):
+        for action in ("a.b", "a.c", "a.d", "a.e"):
+            alone, shared = Space(action, named), Space(action, named, book=book)
+            assert alone.dimensions == shared.dimensions
+            assert alone.complete == shared.complete
 
 
 def fired_ids(found: Evaluation) -> list[str]:

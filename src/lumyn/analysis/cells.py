@@ -26,6 +26,7 @@ from lumyn.analysis.dimension import (
     truth_of,
 )
 from lumyn.analysis.money_block import MoneyBlock
+from lumyn.analysis.rates import RateBook
 from lumyn.engine.normalize import read_evidence, spec_for
 from lumyn.policy.operators import EVIDENCE_PREFIX
 from lumyn.policy.spec import FX_RATE_KEY, Condition, EvidenceSpec, Policy
@@ -50,13 +51,21 @@ class Space:
     """
 
     def __init__(
-        self, action: str, policies: Sequence[Policy], *, extra: Iterable[Condition] = (), limit: int = BUDGET
+        self,
+        action: str,
+        policies: Sequence[Policy],
+        *,
+        extra: Iterable[Condition] = (),
+        limit: int = BUDGET,
+        book: RateBook | None = None,
     ) -> None:
         """
         Args:
             extra: Conditions to tell apart besides those of the policies; read as the first policy declares.
+            book: The rates that other spaces of these policies looked at.
         """
         self.action = action
+        self._book = RateBook() if book is None else book
         self.complete = True
         self._policies: list[Policy] = []
         self._conditions: dict[str, dict[Atom, Condition]] = {}
@@ -170,7 +179,7 @@ class Space:
 
     def _money(self) -> Dimension:
         atoms = self._conditions.get(MONEY, {})
-        block = MoneyBlock(self._policies, atoms)
+        block = MoneyBlock(self._policies, atoms, self._book)
         dimension = block.dimension()
         self.complete = self.complete and block.complete
         return dimension

@@ -6,7 +6,7 @@ Exact for every combination of cells; must not know rules or verdicts.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lumyn.analysis.dimension import MISSING, MONEY, Atom, Dimension, atom_of, truth_of
 from lumyn.analysis.money_block import CONVERTS
@@ -17,8 +17,7 @@ from lumyn.policy.spec import FX_RATE_KEY, Condition
 __all__ = ["Counted", "Counter"]
 
 
-@dataclass(frozen=True, slots=True)
-class Counter:
+class Counter(NamedTuple):
     """What a policy counts for its uncertainty: the keys that matter to the action; the rate always, or when used."""
 
     reading: int

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from lumyn.analysis.boxes import BUDGET, Box, BudgetExceededError
 from lumyn.analysis.candidates import SpaceTooLargeError
@@ -17,6 +18,7 @@ from lumyn.analysis.dimension import lowest
 from lumyn.analysis.matrix import Matrix
 from lumyn.analysis.mutant import shown, step_of
 from lumyn.analysis.observations import Observation
+from lumyn.analysis.rates import RateBook
 from lumyn.analysis.regions import RuleBoxes, View, actions_of
 from lumyn.analysis.sheet import Sheet
 from lumyn.analysis.witness import Case, case_at
@@ -139,7 +141,7 @@ def cover(policy: Policy, observations: Iterable[Observation] | Matrix, *, limit
         limit: Steps one question of feasibility may take.
     """
     matrix = Matrix.of(policy, observations)
-    model = _Model(policy, limit)
+    model = _Model(policy, limit, book=matrix.book)
     goals = tuple(_settle(matrix, model, wanted) for wanted in _wanted(policy, matrix))
     return CoverageReport(policy=policy, goals=goals, observed=len(matrix.rows))
 
@@ -168,8 +170,7 @@ def boundaries(policy: Policy, action: str) -> list[Condition]:
     return [edge for rule in policy.rules_for(action) for each in rule.conditions for edge in _edges(policy, each)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(NamedTuple):
     """
     A goal before it is judged.
 
@@ -186,9 +187,12 @@ class _Wanted:
 class _Model:
     """The spaces and views of a policy's actions, made when they are first needed."""
 
-    def __init__(self, policy: Policy, limit: int, spaces: Mapping[str, Space] | None = None) -> None:
+    def __init__(
+        self, policy: Policy, limit: int, spaces: Mapping[str, Space] | None = None, book: RateBook | None = None
+    ) -> None:
         self.policy = policy
         self._spaces = spaces or {}
+        self._book = book
         self.actions = actions_of(policy)
         self._limit = limit
         self._views: dict[str, View] = {}
@@ -198,7 +202,7 @@ class _Model:
         found = self._views.get(action)
         if found is None:
             space = self._spaces.get(action) or Space(
-                action, [self.policy], extra=boundaries(self.policy, action), limit=self._limit
+                action, [self.policy], extra=boundaries(self.policy, action), limit=self._limit, book=self._book
             )
             found = self._views[action] = View(space, self.policy)
         return found

@@ -6,9 +6,8 @@ Must not know which values are tried, nor what rules read the cells.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from lumyn.analysis.money import Money
 from lumyn.model import JsonValue
@@ -45,8 +44,7 @@ State: TypeAlias = "str | None"
 """What is wrong with an evidence key: `missing`, a reason code, or nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dimension:
+class Dimension(NamedTuple):
     """
     One attribute, or the joint block of money, cut into cells.
 
@@ -84,8 +82,8 @@ class Cells:
         self._name = name
         self._known: set[tuple[object, ...]] = set()
         self._values: list[Raw] = []
-        self._true: dict[Atom, int] = {}
-        self._unknown: dict[Atom, int] = {}
+        self._atoms: tuple[Atom, ...] = ()
+        self._truths: list[tuple[bool | None, ...]] = []
         self._states: dict[tuple[int, str], dict[str, int]] = {}
         self._notes: dict[tuple[int, str], int] = {}
 
@@ -96,17 +94,22 @@ class Cells:
         states: Mapping[tuple[int, str], State],
         notes: Iterable[tuple[int, str]] = (),
     ) -> None:
-        """Add a candidate: how every comparison comes out for it, the state of its key in each reading, and notes."""
+        """
+        Add a candidate: how every comparison comes out for it, the state of its key in each reading, and notes.
+
+        Args:
+            truths: Of the same comparisons in the same order for every candidate.
+        """
         notes = tuple(notes)
-        signature = (*truths.values(), *states.values(), notes)
+        row = (*truths.values(),)
+        signature = (row, *states.values(), notes)
         if signature in self._known:
             return
         self._known.add(signature)
         bit = 1 << len(self._values)
         self._values.append(raw)
-        for atom, truth in truths.items():
-            self._true[atom] = self._true.get(atom, 0) | (bit if truth else 0)
-            self._unknown[atom] = self._unknown.get(atom, 0) | (bit if truth is None else 0)
+        self._atoms = self._atoms or (*truths,)
+        self._truths.append(row)
         for place, state in states.items():
             held = self._states.setdefault(place, {})
             if state is not None:
@@ -116,11 +119,23 @@ class Cells:
 
     def dimension(self) -> Dimension:
         """Return what was collected."""
+        true: dict[Atom, int] = {}
+        unknown: dict[Atom, int] = {}
+        for atom, column in zip(self._atoms, zip(*self._truths, strict=True), strict=True):
+            held = open_ = 0
+            bit = 1
+            for truth in column:
+                if truth:
+                    held |= bit
+                elif truth is None:
+                    open_ |= bit
+                bit <<= 1
+            true[atom], unknown[atom] = held, open_
         return Dimension(
             name=self._name,
             values=tuple(self._values),
-            true=self._true,
-            unknown=self._unknown,
+            true=true,
+            unknown=unknown,
             states=self._states,
             notes=self._notes,
         )

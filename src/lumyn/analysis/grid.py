@@ -12,7 +12,7 @@ from math import prod
 from lumyn.analysis.cells import MISSING, Point, Space
 from lumyn.analysis.dimension import MONEY, MONEY_FACTS, Atom, Dimension, Raw, atom_of, bits, listed, lowest
 from lumyn.analysis.money import Money
-from lumyn.analysis.money_block import FX_OUT_OF_BOUNDS
+from lumyn.analysis.rates import FX_OUT_OF_BOUNDS
 from lumyn.analysis.table import Truths
 from lumyn.policy.operators import EVIDENCE_PREFIX
 from lumyn.policy.spec import FX_RATE_KEY, Condition, Policy

@@ -6,9 +6,8 @@ Over all requests of an action at once where they fit into a grid, else by searc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from lumyn.analysis.boxes import BUDGET, BudgetExceededError
 from lumyn.analysis.cells import Space
@@ -17,6 +16,7 @@ from lumyn.analysis.grid import Grid, Slices
 from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.outline import Outline, says_the_same
 from lumyn.analysis.pairs import Difference, Pair, Severity, severity_of
+from lumyn.analysis.rates import RateBook
 from lumyn.analysis.regions import View, actions_of
 from lumyn.analysis.witness import AnalysisDefectError, case_at, evaluate, outcome_of
 from lumyn.policy.operators import EVIDENCE_PREFIX
@@ -29,8 +29,7 @@ _POINTS_A_STEP: Final = 16
 _KINDS: Final = (Severity.NEW_TRUST, Severity.LOOSER, Severity.TIGHTER, Severity.CODES)
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """
     What tells a mutant from its policy.
 
@@ -46,9 +45,17 @@ class Finding:
 class Judge:
     """Tells mutants of one policy from it, with the spaces of its actions built once for all of them."""
 
-    def __init__(self, policy: Policy, made: Sequence[Mutant], *, limit: int = BUDGET) -> None:
+    def __init__(
+        self, policy: Policy, made: Sequence[Mutant], *, limit: int = BUDGET, book: RateBook | None = None
+    ) -> None:
+        """
+        Args:
+            made: The mutants that may be asked about.
+            book: The rates that other spaces of the policy looked at.
+        """
         self._policy = policy
         self._made = made
+        self._book = book
         self._limit = limit
         self._spaces: dict[str, Space] = {}
         self._views: dict[str, View] = {}
@@ -153,7 +160,9 @@ class Judge:
             return Space(action, [self._policy, mutant.policy], limit=self._limit)
         space = self._spaces.get(action)
         if space is None:
-            space = self._spaces[action] = Space(action, [self._policy], extra=self._extra(action), limit=self._limit)
+            space = self._spaces[action] = Space(
+                action, [self._policy], extra=self._extra(action), limit=self._limit, book=self._book
+            )
         return space
 
     def _extra(self, action: str) -> list[Condition]:

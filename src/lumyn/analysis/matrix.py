@@ -12,6 +12,7 @@ from itertools import chain
 from lumyn.analysis.dimension import bits, lowest
 from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.observations import Observation
+from lumyn.analysis.rates import RateBook
 from lumyn.analysis.sheet import Sheet
 from lumyn.analysis.table import Table, mask_of
 from lumyn.model import Evaluation
@@ -27,11 +28,13 @@ class Matrix:
     Attributes:
         table: The requests.
         base: How they come out under the policy.
+        book: What rates can be, for all who span what could be asked besides.
     """
 
     def __init__(self, policy: Policy, observations: Iterable[Observation]) -> None:
         self.table = Table(policy, observations)
         self.base = Sheet(self.table, policy)
+        self.book = RateBook()
         self._before: dict[int, Evaluation] = {}
 
     @classmethod

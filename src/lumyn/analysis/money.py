@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, DecimalException
-from typing import Final, TypeAlias
+from itertools import chain
+from typing import Final, NamedTuple, TypeAlias
 
 from lumyn.analysis.numbers import GREATEST, carried, double_between, gaps, grid_between
 from lumyn.core.requests import minor_digits
@@ -25,8 +26,7 @@ _FEW: Final = 400
 _LEAST_RATE: Final = Decimal("1E-15")
 
 
-@dataclass(frozen=True, slots=True)
-class Dollars:
+class Dollars(NamedTuple):
     """US dollars: exactly `low`, or anything strictly between `low` and `high`."""
 
     low: Decimal
@@ -34,8 +34,7 @@ class Dollars:
     point: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(NamedTuple):
     """What stands under the rate's key: `raw` itself, or when `span` is given any number strictly inside it."""
 
     raw: JsonValue | Decimal
@@ -57,7 +56,7 @@ Found: TypeAlias = "tuple[Decimal, JsonValue | Decimal]"
 def currencies(named: Iterable[str]) -> list[str]:
     """Return every currency that is named, US dollars first, and one real one that is not."""
     known = sorted(set(named) - {USD})
-    other = next(code for code in (*_OTHER_CURRENCIES, *_invented()) if code not in known)
+    other = next(code for code in chain(_OTHER_CURRENCIES, _invented()) if code not in known)
     return [USD, *known, other]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 from lumyn.errors import Span
 from lumyn.model import Verdict
@@ -137,8 +137,7 @@ def step_of(policy: Policy, fact: str) -> Decimal:
     return Decimal(1) if spec is not None and spec.type is EvidenceType.INTEGER else _HUNDREDTH
 
 
-@dataclass(frozen=True, slots=True)
-class Maker:
+class Maker(NamedTuple):
     """Makes the mutants of one operator."""
 
     policy: Policy

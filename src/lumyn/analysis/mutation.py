@@ -159,7 +159,7 @@ def assess(
             left.append((mutant, unnoticed))
         else:
             killed[mutant.mutant_id] = matrix.rows[place].name
-    judge = Judge(policy, made, limit=limit)
+    judge = Judge(policy, made, limit=limit, book=matrix.book)
     if verify:
         _verify(judge, [(mutant, killed[mutant.mutant_id]) for mutant in made if mutant.mutant_id in killed])
     accepted = accepted or {}

@@ -80,8 +80,15 @@ class Outline:
         alike = like is not None and (self.required is like.required or self.required == like.required)
         # What a rule says of the rows does not depend on the others, but for what they count and require.
         self.shares = alike and not self.counting
-        for rule in self.come if self.shares else self.policy.rules:
-            self._own[id(rule)] = self._truth(rule)
+        if like is not None and self.shares:
+            left = {rule.rule_id: rule for rule in self.gone}
+            for rule in self.come:
+                old = left.get(rule.rule_id)
+                same = old is not None and _fires_alike(old, rule)
+                self._own[id(rule)] = like.truth(old) if old is not None and same else self._truth(rule)
+        else:
+            for rule in self.policy.rules:
+                self._own[id(rule)] = self._truth(rule)
         self.invalid = self._invalid()
 
     @cached_property
@@ -203,6 +210,8 @@ class Outline:
     @cached_property
     def _parts(self) -> tuple[list[int], int, int]:
         """The rows by strictness of their verdict, those in which no rule fires, and those where trust is withheld."""
+        if self._like is not None and self._judges_alike(self._like):
+            return self._like._parts  # noqa: SLF001
         if self._like is not None and self.shares:
             fired, blind = self._like._fired(tuple(id(rule) for rule in self.gone))  # noqa: SLF001
             fired = fired.copy()
@@ -224,6 +233,19 @@ class Outline:
         fired[_QUERY] |= withheld
         fired[self.default[0].strictness] |= left
         return fired, left, withheld
+
+    def _judges_alike(self, like: Outline) -> bool:
+        """Return whether every row certainly gets the verdict of the base: the edit touches none and no guard."""
+        if not self.shares or len(self.come) != len(self.gone) or self.invalid != like.invalid:
+            return False
+        left = {rule.rule_id: rule for rule in self.gone}
+        for rule in self.come:
+            old = left.get(rule.rule_id)
+            if old is None or old.verdict is not rule.verdict or (old.stage in _GUARDED) != (rule.stage in _GUARDED):
+                return False
+            if self.truth(rule) != like.truth(old):
+                return False
+        return self.default[0] is like.default[0]
 
     def _fired(self, gone: tuple[int, ...]) -> tuple[list[int], int]:
         """Return the rows in which rules of each strictness fire, and where a guard is undetermined, without some."""
@@ -261,11 +283,14 @@ class Outline:
 
     def other_verdict(self, other: Outline) -> int:
         """Return the rows that get another verdict from `other`."""
-        return any_of(map(xor, self._parts[0], other._parts[0]))
+        old, new = self._parts[0], other._parts[0]
+        return 0 if old is new else any_of(map(xor, old, new))
 
     def moved(self, other: Outline) -> tuple[int, int, int]:
         """Return the rows that `other` trusts and this does not, those it judges less strictly otherwise, and more."""
         old, new = self._parts[0], other._parts[0]
+        if old is new:
+            return 0, 0, 0
         trusted = new[_TRUST] & ~old[_TRUST]
         looser = stricter = tighter = milder = 0
         for place in range(_BLOCK, _TRUST, -1):
@@ -351,6 +376,12 @@ class Outline:
         if self.default != other.default:
             found |= self.unmatched
         return found
+
+
+def _fires_alike(old: Rule, new: Rule) -> bool:
+    """Return whether two rules certainly fire for the same requests, as long as the same keys are required."""
+    unedited = old.blocks is new.blocks and old.actions is new.actions
+    return unedited and old.is_requirements_check == new.is_requirements_check
 
 
 def says_the_same(old: Rule, new: Rule) -> bool:

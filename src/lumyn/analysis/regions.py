@@ -6,13 +6,13 @@ Mirrors the conclusion the engine draws; must not know mutants, other policies o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
-from typing import Final
+from typing import Final, NamedTuple
 
 from lumyn.analysis.boxes import Box, meet
 from lumyn.analysis.cells import MISSING, Space
-from lumyn.analysis.money_block import ASK, FX_OUT_OF_BOUNDS
+from lumyn.analysis.rates import ASK, FX_OUT_OF_BOUNDS
 from lumyn.engine.normalize import EVIDENCE_OUT_OF_RANGE, EVIDENCE_TYPE_INVALID, EVIDENCE_VALUE_UNKNOWN
 from lumyn.engine.outcome import LUMYN_EVIDENCE_INVALID, LUMYN_FX_OUT_OF_BOUNDS
 from lumyn.model import Stage, Verdict
@@ -34,8 +34,7 @@ def actions_of(*policies: Policy) -> list[str]:
     return [*sorted(named), other]
 
 
-@dataclass(frozen=True, slots=True)
-class RuleBoxes:
+class RuleBoxes(NamedTuple):
     """
     One applicable rule.
 
@@ -49,8 +48,7 @@ class RuleBoxes:
     possible: tuple[Box, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Region:
+class Region(NamedTuple):
     """
     Part of a space: inside one box of each of `must`, outside all of `avoid`.
 
