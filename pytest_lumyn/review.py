@@ -200,4 +200,5 @@ def _uncaptured(config: pytest.Config) -> Iterator[None]:
     try:
         yield
     finally:
-        capture.resume_global_capture()
+        capture.resume_global_capture()  # the input, too
+        capture.suspend_global_capture()  # as pytest leaves the output between the phases of tests

@@ -53,6 +53,18 @@ def test_each_failure_is_asked_about(drifting: Repo) -> None:
     run.assert_outcomes(passed=PASSING - 2, failed=1, xfailed=1)
 
 
+def test_what_is_asked_about_stands_above_the_question(drifting: Repo) -> None:
+    """Nobody answers blind: the run's own lines and each failure are on the terminal before its question."""
+    _, printed = review(drifting, "s\ns\ns\n")
+    shown = ["test session starts", "1 of 3", "[a]ccept", "2 of 3", "[a]ccept", "3 of 3", "[a]ccept", "= FAILURES ="]
+    places = [0]
+    for text in shown:
+        assert text in printed[places[-1] :], printed
+        places.append(printed.index(text, places[-1]) + len(text))
+    assert "[a]ccept" not in printed[: printed.index("1 of 3")]
+    assert "Captured stdout" not in printed
+
+
 def test_everything_accepted_is_a_run_that_passed(drifting: Repo) -> None:
     code, printed = review(drifting, "a\na\na\n")
     assert 0 == code
