@@ -146,7 +146,7 @@ def test_a_gate_over_nothing_measured_is_not_met(repo: Repo) -> None:
     )
     run = repo.run_pytest("--lumyn-vectors", "--lumyn-coverage-fail-under=fired:1")
     assert 1 == run.exit_code
-    run.match("FAILED lumyn gate: no vector decided anything, so nothing was measured")
+    run.match("FAILED lumyn gate: shop 1.0.0: no vector decided anything, so nothing was measured")
 
 
 def test_a_vector_that_failed_covers_nothing(repo: Repo) -> None:

@@ -564,7 +564,7 @@ def test_a_parser_can_be_put_in_place(suite_root: Root) -> None:
 
     suite_root.write("vectors/_defaults.yaml", "schema_version: vector.v0\ntags: [a]\n")
     vector = suite_root.vector(f"- name: one\n  request: {{$use: small}}\n  {TRUST}\n", parse=parse)
-    assert ["vectors/a.yaml", "vectors/_defaults.yaml"] == seen
+    assert ["vectors/a.yaml", "vectors/_defaults.yaml", "policies/p.yml"] == seen
     assert ("a",) == vector.tags
 
 
