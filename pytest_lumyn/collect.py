@@ -18,6 +18,7 @@ from lumyn.documents import load_json, read_bytes
 from lumyn.errors import InvalidDocumentError, InvalidPolicyError, InvalidVectorError, LumynError, Problem
 from lumyn.policy.loader import parse_policy
 from lumyn.policy.spec import Policy
+from lumyn.report.text import printable
 from lumyn.vectors.discovery import SUFFIXES, is_support, misnamed
 from lumyn.vectors.format import Suite, Vector
 from lumyn.vectors.loader import load_suite, parse_suite
@@ -29,7 +30,7 @@ from pytest_lumyn.item import VectorItem
 from pytest_lumyn.options import absolute
 from pytest_lumyn.settings import Settings
 from pytest_lumyn.shelf import Shelf
-from pytest_lumyn.tally import Tally, judge, matches
+from pytest_lumyn.tally import LEFT_OUT_BY, Tally, judge, left_out, matches
 from pytest_lumyn.xdist import is_controller, is_worker
 
 if TYPE_CHECKING:
@@ -271,21 +272,30 @@ def _placed(problem: Problem) -> list[object]:
 
 
 class Gatekeeper:
-    """Judges a run that workers collected for the controller; one process judges before it runs anything."""
+    """Judges a run that workers collected for the controller, and tells which files any complete run passed by."""
 
     def __init__(self, settings: Settings, tally: Tally) -> None:
         self._settings = settings
         self._tally = tally
+        self._left_out: list[str] = []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         ended = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
-        if not is_controller(session.config) or session.exitstatus in ended:  # then workers told nothing, or not all
+        if is_worker(session.config) or session.exitstatus in ended:  # then workers told nothing, or not all
             return
-        self._tally.complaint = judge(self._settings, self._tally)
-        if self._tally.complaint and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
-            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        if is_controller(session.config):
+            self._tally.complaint = judge(self._settings, self._tally)
+            if self._tally.complaint and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+                session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        if not self._tally.complaint and not self._settings.strict:  # a strict run fails for each of them
+            self._left_out = left_out(self._settings, self._tally)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if is_controller(terminalreporter.config) and self._tally.complaint:
             terminalreporter.write_line(f"ERROR: {self._tally.complaint}", red=True)
+        if self._left_out:
+            count = f"{len(self._left_out)} vector file{'s' if len(self._left_out) > 1 else ''}"
+            terminalreporter.write_line(
+                f"lumyn: {count} left out of this run, first {printable(self._left_out[0])}: {LEFT_OUT_BY}", bold=True
+            )

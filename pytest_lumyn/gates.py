@@ -22,6 +22,7 @@ from lumyn.vectors.weakening import DELETED, WEAKENED, Loss, losses
 from pytest_lumyn.collect import Collection
 from pytest_lumyn.item import VectorItem
 from pytest_lumyn.settings import GIT, Settings
+from pytest_lumyn.tally import left_out
 from pytest_lumyn.xdist import is_worker
 
 __all__ = ["Gates"]
@@ -104,6 +105,10 @@ class Gates:
         for file, count in sorted(proposed.items()):
             name = printable(display_name(Path(file), self._settings.base))
             self.failures.append(f"{name}: {_counted(count, 'vector')} proposed and not approved")
+        passed_by = left_out(self._settings, self._collection.tally)
+        self.failures += [f"{printable(name)}: left out of the run" for name in passed_by[:MOST_LINES]]
+        if len(passed_by) > MOST_LINES:
+            self.failures.append(f"and {_counted(len(passed_by) - MOST_LINES, 'file')} more left out of the run")
         self.failures += [
             f"{printable(node_id)}: skipped without a reason" for node_id in sorted(set(self._unexplained))
         ]

@@ -83,7 +83,7 @@ def add(parser: pytest.Parser) -> None:
         dest="lumyn_strict",
         default=False,
         help="fail a complete run that holds proposed vectors, vectors skipped without a reason, or less than its "
-        "--lumyn-base held (ini: lumyn_strict)",
+        "--lumyn-base held, or that leaves vector files out (ini: lumyn_strict)",
     )
     group.addoption(
         "--lumyn-base",

@@ -11,14 +11,14 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from lumyn.errors import Span
-from lumyn.vectors.discovery import SUFFIXES, is_support
+from lumyn.vectors.discovery import is_skipped, is_vector_name
 from lumyn.vectors.format import Suite
 from lumyn.vectors.loader import unused_shared_fixtures
 from lumyn.vectors.packing import PackedSuite
 from lumyn.vectors.sources import display_name
 from pytest_lumyn.settings import Root, Settings
 
-__all__ = ["Tally", "judge", "matches"]
+__all__ = ["LEFT_OUT_BY", "Tally", "judge", "left_out", "matches"]
 
 
 class Shares(NamedTuple):
@@ -112,6 +112,21 @@ def judge(settings: Settings, tally: Tally) -> str | None:
     return None
 
 
+def left_out(settings: Settings, tally: Tally) -> list[str]:
+    """
+    Return the vector files below the roots that a complete run passed by, as names in messages.
+
+    A plugin, `collect_ignore` or `norecursedirs` keeps them from pytest, which says nothing of it.
+    """
+    if not settings.complete or not tally.files:
+        return []
+    passed = [path for path in _on_disk(settings) if path.as_posix() not in tally.files and path.exists()]
+    if not passed:
+        return []
+    visited = {os.path.realpath(file) for file in tally.files}
+    return sorted(display_name(path, settings.base) for path in passed if os.path.realpath(path) not in visited)
+
+
 _ELSEWHERE = "what it holds is no vector of this rootdir; run it by itself, or name it with --lumyn-path"
 
 
@@ -125,12 +140,8 @@ def _passed_by(settings: Settings, files: Iterable[str]) -> list[str]:
         for path in settings.arguments
         if names.intersection(path.parts)
         and not any(path in Path(file).parents for file in files)
-        and any(_names_vectors(each) for _, _, found in os.walk(path) for each in found)
+        and any(is_vector_name(each) for _, _, found in os.walk(path) for each in found)
     ]
-
-
-def _names_vectors(name: str) -> bool:
-    return name.endswith(SUFFIXES) and not is_support(name)
 
 
 def _dangling(settings: Settings) -> list[str]:
@@ -141,10 +152,15 @@ def _dangling(settings: Settings) -> list[str]:
 def _on_disk(settings: Settings) -> Iterator[Path]:
     """Yield what bears the name of a vector file below the roots, whether pytest visited it or not."""
     for root in settings.roots:
-        for folder, _, names in os.walk(root.path):
-            yield from (Path(folder, name) for name in names if _names_vectors(name))
+        for folder, below, names in os.walk(root.path):
+            below[:] = [each for each in below if not is_skipped(Path(folder, each))]
+            yield from (Path(folder, name) for name in names if is_vector_name(name))
 
 
+LEFT_OUT_BY = (
+    "collect_ignore, norecursedirs, or a plugin that selects tests by the Python code that changed (such as "
+    "pytest-testmon)"
+)
 _ACCEPT = "use --lumyn-allow-empty to accept that"
 
 
@@ -160,8 +176,7 @@ def _nothing_found(settings: Settings) -> str:
     if there:
         return (
             f"lumyn: nothing under {roots} was collected, where {there} vector file{'s are' if there > 1 else ' is'}: "
-            "collect_ignore, norecursedirs, or a plugin that selects tests by the Python code that changed (such as "
-            f"pytest-testmon) leaves them out; take that away, or {_ACCEPT}"
+            f"{LEFT_OUT_BY} leaves them out; take that away, or {_ACCEPT}"
         )
     return f"lumyn: no vector file found under {roots} (*.yaml, *.yml, *.json) or named {patterns}; {_ACCEPT}"
 

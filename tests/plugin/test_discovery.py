@@ -10,6 +10,7 @@ from plugin.shop import PASSING, POLICY, PYTHON_TEST, VECTORS
 from lumyn.testing import Repo
 
 MakeRepo = Callable[..., Repo]
+FILE = "vectors/shop/refund.yml"
 NO_VECTORS: dict[str, str | None] = {"vectors/shop/refund.yml": None, "tests/test_app.py": PYTHON_TEST}
 
 
@@ -132,6 +133,54 @@ def test_a_folder_that_something_leaves_out_is_red_and_says_so(repo: Repo, worke
     run = repo.run_pytest("--lumyn-vectors", *workers, own_process=bool(workers))
     assert 4 == run.exit_code
     run.match("*nothing under `vectors` was collected, where 1 vector file is: collect_ignore, *")
+
+
+LEAVES_OUT = {
+    "collect_ignore": {"conftest.py": "collect_ignore_glob = ['*/second.yml', '*/third.yml']\n"},
+    "a plugin": {
+        "conftest.py": "def pytest_ignore_collect(collection_path):\n"
+        "    return collection_path.name in ('second.yml', 'third.yml') or None\n"
+    },
+    "norecursedirs": {"pytest.ini": "[pytest]\nnorecursedirs = more\n"},
+}
+
+
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n1")], ids=["alone", "workers"])
+@pytest.mark.parametrize("files", LEAVES_OUT.values(), ids=LEAVES_OUT)
+def test_files_that_something_leaves_out_are_told(
+    make_repo: MakeRepo, files: dict[str, str], workers: tuple[str, ...]
+) -> None:
+    """Nobody misses a file of vectors while others are green; a strict run fails for each."""
+    more = {f"vectors/more/{name}.yml": VECTORS for name in ("second", "third")}
+    repo = make_repo(more | files)
+    run = repo.run_pytest("--lumyn-vectors", *workers, own_process=bool(workers))
+    run.assert_outcomes(passed=PASSING)
+    assert 0 == run.exit_code
+    run.match("lumyn: 2 vector files left out of this run, first vectors/more/second.yml: collect_ignore, *")
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-strict", *workers, own_process=bool(workers))
+    assert 1 == run.exit_code
+    run.match(*(f"FAILED lumyn gate: {name}: left out of the run" for name in more))
+    run.no_match("*left out of this run*")
+
+
+def test_what_was_chosen_or_holds_no_vectors_is_not_left_out(make_repo: MakeRepo) -> None:
+    """A part that was asked for is no news, nor are folders that are passed over everywhere."""
+    repo = make_repo({"vectors/more/second.yml": VECTORS, "vectors/_golden.yml": "{}\n"})
+    for folder in (".drafts", "node_modules", "env"):
+        repo.write(f"vectors/{folder}/old.yml", VECTORS)
+    repo.write("vectors/env/pyvenv.cfg", "home = /usr\n")
+    for chosen in ((), ("vectors/shop",), ("--ignore=vectors/more",), ("-k", "small"), ("--collect-only",)):
+        run = repo.run_pytest("--lumyn-vectors", "--lumyn-strict", *chosen)
+        assert 0 == run.exit_code, run.text
+        run.no_match("*left out*")
+        repo.run_pytest("--lumyn-vectors", *chosen).no_match("*left out*")
+
+
+def test_the_same_file_by_another_name_is_not_left_out(make_repo: MakeRepo) -> None:
+    repo = make_repo({"conftest.py": "collect_ignore = ['vectors/again.yml']\n"})
+    (repo.path / "vectors/again.yml").symlink_to(repo.path / FILE)
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-strict")
+    assert 0 == run.exit_code, run.text
 
 
 def test_an_empty_folder_is_red(make_repo: MakeRepo) -> None:

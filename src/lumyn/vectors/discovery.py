@@ -16,7 +16,16 @@ from lumyn.errors import InvalidVectorError, Problem
 from lumyn.policy.checks import quoted
 from lumyn.vectors.findings import did_you_mean
 
-__all__ = ["DEFAULT_PATTERNS", "SKIPPED_FOLDERS", "SUFFIXES", "discover", "is_support", "is_vector_name", "misnamed"]
+__all__ = [
+    "DEFAULT_PATTERNS",
+    "SKIPPED_FOLDERS",
+    "SUFFIXES",
+    "discover",
+    "is_skipped",
+    "is_support",
+    "is_vector_name",
+    "misnamed",
+]
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 DEFAULT_PATTERNS: Final = ("vectors", "**/*.lumyn.yaml", "**/*.lumyn.yml", "**/*.lumyn.json")
@@ -190,7 +199,7 @@ def _walk(base: Path, folder: Path, *, strict: bool, above: frozenset[Path] = fr
             if strict and entry.is_symlink():
                 _require_inside(base, path)
             yield path
-        elif not _skipped(path):
+        elif not is_skipped(path):
             if entry.is_symlink() and not path.resolve().is_relative_to(base.resolve()):
                 if strict:
                     raise _outside(path.relative_to(base).as_posix())
@@ -198,7 +207,8 @@ def _walk(base: Path, folder: Path, *, strict: bool, above: frozenset[Path] = fr
             yield from _walk(base, path, strict=strict, above=above | {real})
 
 
-def _skipped(folder: Path) -> bool:
+def is_skipped(folder: Path) -> bool:
+    """Return whether a folder below one of vectors is passed over, and all that it holds."""
     name = folder.name
     return name.startswith(".") or name in SKIPPED_FOLDERS or (folder / "pyvenv.cfg").exists()
 
