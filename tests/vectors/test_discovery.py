@@ -160,6 +160,20 @@ def test_a_folder_that_cannot_be_read(tree: Path) -> None:
         folder.chmod(0o700)
 
 
+def test_a_folder_that_refuses_even_the_superuser(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a network drive that is gone: named it is an error, beside a glob it is anybody's."""
+    real = os.scandir
+
+    def scandir(path: Path) -> object:
+        if Path(path).name == "a":
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert "PATH_NOT_READABLE" == code(tree, "vectors")
+    assert ["vectors/a.yml", "vectors/b.yaml"] == [name for name in names(tree, "**/*.y*ml") if name[:8] == "vectors/"]
+
+
 @pytest.mark.parametrize(
     ("name", "vector", "support"),
     [

@@ -540,8 +540,8 @@ def test_policies_are_loaded_once(suite_root: Root, monkeypatch: pytest.MonkeyPa
     from lumyn.vectors import sources
 
     calls: list[str] = []
-    real = sources.parse_policy
-    monkeypatch.setattr(sources, "parse_policy", lambda data, file: calls.append(file) or real(data, file=file))
+    real = sources.read_policy
+    monkeypatch.setattr(sources, "read_policy", lambda read: calls.append(read.file) or real(read))
     path = suite_root.path / "policies/p.yml"
     path.write_text(path.read_text() + "# fresh content\n")
     text = f"- name: one\n  request: {{$use: small}}\n  {TRUST}\n"

@@ -49,7 +49,7 @@ def test_other_names_are_nobodys_business(name: str) -> None:
 @pytest.mark.parametrize("name", NEAR)
 def test_discovery_refuses_it(repo: Repo, name: str) -> None:
     repo.write(f"vectors/deep/{name}", VECTORS)
-    for patterns in (["vectors"], ["vectors/deep", "vectors/refund.yml"]):
+    for patterns in (["vectors"], ["vectors/deep", "vectors/refund.yml"], [f"vectors/deep/{name}"]):
         with pytest.raises(InvalidVectorError) as caught:
             discover(repo.path, patterns)
         assert ["FILE_NAME_NEAR_MISS"] == [problem.code for problem in caught.value.problems]
