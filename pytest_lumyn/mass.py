@@ -5,6 +5,7 @@ Must not know what a drift is beyond the data on its report; every count and exi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from pytest_lumyn.report import ATTRIBUTE, Reporter
 __all__ = ["Curtain", "Groups"]
 
 EXAMPLES = 3
+IN_FULL = 2
+"""How many vectors of one cause are printed in full: the rest would say the same again, page after page."""
 MOST_GROUPS = 20
 FAILED = "failed"
 
@@ -46,7 +49,7 @@ class Curtain:
         """Hide what is beyond the limit."""
         drifted = self._reporter.drifted
         if len(drifted) > self._limit and FAILED in terminalreporter.stats:
-            hidden = {id(report) for report in drifted[self._limit :]}
+            hidden = {id(report) for report in drifted} - {id(report) for report in in_full(drifted, self._limit)}
             self._all = terminalreporter.stats[FAILED]
             terminalreporter.stats[FAILED] = [report for report in self._all if id(report) not in hidden]
 
@@ -98,16 +101,34 @@ class Groups:
                 terminalreporter.write_line(f"        and {len(members) - EXAMPLES} more")
         if len(groups) > MOST_GROUPS:
             terminalreporter.write_line(f"        and {len(groups) - MOST_GROUPS} causes more")
-        terminalreporter.write_line(f"{self._limit or 'none'} shown in full; --lumyn-max-diffs=N shows more or fewer")
+        shown = len(in_full(drifted, self._limit))
+        more = f"--lumyn-max-diffs={len(drifted)} shows all"
+        terminalreporter.write_line(f"{shown or 'none'} shown in full, at most {IN_FULL} of a cause; {more}")
+
+
+def in_full(drifted: Sequence[Any], limit: int) -> list[Any]:
+    """Return the reports to print in full where there are more than `limit`: of its first, at most two of a cause."""
+    seen: Counter[tuple[str, str]] = Counter()
+    chosen = []
+    for report in drifted[:limit]:
+        cause = cause_of(getattr(report, ATTRIBUTE))
+        seen[cause] += 1
+        if seen[cause] <= IN_FULL:
+            chosen.append(report)
+    return chosen
+
+
+def cause_of(result: dict[str, Any]) -> tuple[str, str]:
+    """Return what changed and the rule that now decides."""
+    cause = result.get("cause") or {"change": result.get("summary", "error"), "rule": "", "place": ""}
+    return cause["change"], f"{cause['rule']} {cause['place']}".strip()
 
 
 def by_cause(results: Sequence[dict[str, Any]]) -> list[tuple[tuple[str, str], list[str]]]:
     """Return (what changed, the rule that now decides) -> node ids, sorted; the largest group first."""
     groups: dict[tuple[str, str], list[str]] = {}
     for result in results:
-        cause = result.get("cause") or {"change": result.get("summary", "error"), "rule": "", "place": ""}
-        decided_by = f"{cause['rule']} {cause['place']}".strip()
-        groups.setdefault((cause["change"], decided_by), []).append(result["nodeid"])
+        groups.setdefault(cause_of(result), []).append(result["nodeid"])
     for members in groups.values():
         members.sort()
     return sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))

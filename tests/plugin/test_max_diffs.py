@@ -54,14 +54,24 @@ def test_many_drifts_are_grouped_by_cause(many: Repo) -> None:
         "decided by R020 policies/shop.yml:22",
         "vectors/many.yml::v00",
         "and 1 more",
-        "4 shown in full; --lumyn-max-diffs=N shows more or fewer",
+        "4 shown in full, at most 2 of a cause; --lumyn-max-diffs=30 shows all",
         "*= short test summary info =*",
     )
     assert 4 == sum(line.startswith("FAILED ") for line in run.lines)
 
 
-def test_twenty_are_shown_by_default(many: Repo) -> None:
-    assert 20 == failures(many.run_pytest("--lumyn-vectors").text)
+def test_two_of_each_cause_are_shown_in_full(many: Repo) -> None:
+    """Page after page of the same would hide the causes; all are shown where they are no more than the limit."""
+    run = many.run_pytest("--lumyn-vectors")
+    assert 4 == failures(run.text)
+    run.match("FAILED vectors/many.yml::v00 *", "FAILED vectors/many.yml::v01 *", "FAILED vectors/many.yml::v02 *")
+    run.match("FAILED vectors/many.yml::v03 *")
+    run.no_match("FAILED vectors/many.yml::v04 *")
+    assert COUNT == failures(many.run_pytest("--lumyn-vectors", f"--lumyn-max-diffs={COUNT}").text)
+
+
+def test_no_more_than_the_limit_are_shown(many: Repo) -> None:
+    assert 3 == failures(many.run_pytest("--lumyn-vectors", "--lumyn-max-diffs=3").text)
 
 
 def test_none_may_be_shown(many: Repo) -> None:
@@ -71,7 +81,7 @@ def test_none_may_be_shown(many: Repo) -> None:
     assert 1 == run.exit_code
     assert 0 == failures(run.text)
     assert f"\x1b[31m\x1b[1m{COUNT} failed\x1b[0m" in run.stdout
-    run.match("none shown in full; *")
+    run.match("none shown in full, *")
 
 
 def test_few_drifts_are_not_grouped(many: Repo) -> None:
@@ -138,7 +148,10 @@ def test_many_causes_end_in_a_count() -> None:
     lines = paper.text.splitlines()
     assert "= lumyn: 25 vectors failed, 25 causes =" == lines[0]
     assert 20 == sum("raised Error" in line for line in lines)
-    assert ["        and 5 causes more", "none shown in full; --lumyn-max-diffs=N shows more or fewer"] == lines[-2:]
+    assert [
+        "        and 5 causes more",
+        "none shown in full, at most 2 of a cause; --lumyn-max-diffs=25 shows all",
+    ] == lines[-2:]
 
 
 def test_control_characters_in_a_cause_are_made_visible() -> None:
