@@ -383,8 +383,8 @@ def request_documents(draw: Any, *, good: bool = False) -> Document:
     action: Document = {"type": draw(st.sampled_from((*ACTIONS[:1] * 4, *ACTIONS, "unheard.of"))), "intent": "test"}
     if draw(st.integers(0, 5)):
         action["amount"] = {
-            "value": draw(st.sampled_from((0, 0.3, 12.5, 25, 25.01, 200, "0.30", "200.00", "1e-7"))),
-            "currency": draw(st.sampled_from(("USD", "USD", "EUR", "JPY", "GBP"))),
+            "value": draw(st.sampled_from((0, 0.3, 12.5, 25, 25.005, 25.01, 200, "0.30", "200.00", "1e-7"))),
+            "currency": draw(st.sampled_from(("USD", "USD", "EUR", "JPY", "GBP", "KWD"))),
         }
     names = st.lists(st.sampled_from(("a", "b", "c", "d")), max_size=3)
     for name, values in (("tags", names), ("target", st.just({"system": "crm", "resource_type": "order"}))):

@@ -11,7 +11,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, DecimalException
 from itertools import chain
 from typing import Final, NamedTuple, TypeAlias
 
-from lumyn.analysis.numbers import GREATEST, carried, double_between, gaps, grid_between
+from lumyn.analysis.numbers import GREATEST, WIDE, carried, double_between, gaps, grid_between
 from lumyn.core.requests import minor_digits
 from lumyn.engine.normalize import USD
 from lumyn.model import JsonValue
@@ -20,10 +20,13 @@ from lumyn.policy.scalars import EXACT
 __all__ = ["Dollars", "Money", "Rate", "amount_for", "currencies", "dollar_stretches", "rate_stretches"]
 
 _OTHER_CURRENCIES: Final = ("SEK", "NOK", "DKK", "PLN", "CZK", "HUF", "RON", "TRY")
+_FINER_CURRENCIES: Final = (("KWD", "BHD", "JOD", "OMR", "TND", "IQD", "LYD"), ("CLF", "UYW"))
+"""Those of three digits after the point, and of four: at one rate they make dollars that cents cannot."""
 _MOST_DIGITS: Final = 17
 _FEW: Final = 400
 """So many amounts are tried one by one, which makes a failure certain."""
-_LEAST_RATE: Final = Decimal("1E-15")
+_TOO_MUCH: Final = Decimal(10**18)
+"""The least amount that no request can state, not even as a text."""
 
 
 class Dollars(NamedTuple):
@@ -35,10 +38,16 @@ class Dollars(NamedTuple):
 
 
 class Rate(NamedTuple):
-    """What stands under the rate's key: `raw` itself, or when `span` is given any number strictly inside it."""
+    """
+    What stands under the rate's key: `raw` itself, or when `span` is given any number strictly inside it.
+
+    Attributes:
+        whole: Only the whole numbers inside count, of which `raw` alone is tried.
+    """
 
     raw: JsonValue | Decimal
     span: tuple[Decimal, Decimal] | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +63,11 @@ Found: TypeAlias = "tuple[Decimal, JsonValue | Decimal]"
 
 
 def currencies(named: Iterable[str]) -> list[str]:
-    """Return every currency that is named, US dollars first, and one real one that is not."""
+    """Return every currency that is named, US dollars first, and of those that are not one for each finer unit."""
     known = sorted(set(named) - {USD})
     other = next(code for code in chain(_OTHER_CURRENCIES, _invented()) if code not in known)
-    return [USD, *known, other]
+    finer = (next((code for code in codes if code not in known), None) for codes in _FINER_CURRENCIES)
+    return [USD, *known, other, *(code for code in finer if code is not None)]
 
 
 def _invented() -> Iterator[str]:
@@ -74,16 +84,25 @@ def dollar_stretches(points: Iterable[Decimal]) -> list[Dollars]:
     return [*stretches, Dollars(zero)]
 
 
-def rate_stretches(points: Iterable[Decimal]) -> list[Rate]:
-    """Return what a rate can be: missing, of a wrong type, every point, and the stretches around the points."""
+def rate_stretches(points: Iterable[Decimal], *, whole: bool = False) -> list[Rate]:
+    """
+    Return what a rate can be: missing, of a wrong type, every point, and the stretches around the points.
+
+    Args:
+        whole: Whether whole numbers may count otherwise than broken ones.
+    """
     known = sorted(set(points))
     rates = [Rate(None), *(Rate(point) for point in known if carried(point))]
     for low, high in gaps([Decimal(0), *known]):
         bottom = -GREATEST if low is None else low
         top = GREATEST if high is None else high
-        one = Decimal(1) if bottom < 1 < top else double_between(low, high)
+        one = Decimal(1) if bottom < 1 < top and not whole else double_between(low, high)
         if one is not None:
             rates.append(Rate(one, (bottom, top)))
+        if one is None or whole:
+            one = Decimal(1) if bottom < 1 < top else double_between(low, high, whole=True)
+            if one is not None:
+                rates.append(Rate(one, (bottom, top), whole=True))
     return [*rates, Rate(Decimal(0)), Rate(True)]
 
 
@@ -111,11 +130,11 @@ def amount_for(dollars: Dollars, currency: str, rates: Sequence[Rate]) -> tuple[
 def _on_grid(dollars: Dollars, digits: int) -> Decimal | None:
     if dollars.point:
         return dollars.low if _fits(dollars.low, digits) else None
-    return grid_between(dollars.low, dollars.high, digits=digits)
+    return grid_between(dollars.low, dollars.high, digits=digits, reach=_TOO_MUCH - Decimal(1).scaleb(-digits))
 
 
 def _fits(value: Decimal, digits: int) -> bool:
-    return 0 <= value <= GREATEST and value == round(value, digits)
+    return 0 <= value < _TOO_MUCH and value == value.quantize(Decimal(1).scaleb(-digits), context=WIDE)
 
 
 def _converted(dollars: Dollars, rate: Rate, digits: int) -> tuple[Found | None, bool]:
@@ -125,8 +144,8 @@ def _converted(dollars: Dollars, rate: Rate, digits: int) -> tuple[Found | None,
     value = _value_at(dollars, factor, digits)
     if value is not None:
         return (value, factor), True
-    if rate.span is None:
-        return None, True
+    if rate.span is None or rate.whole:
+        return None, not rate.whole
     low, high = max(rate.span[0], Decimal(0)), rate.span[1]
     return _with_free_rate(dollars, low, high, digits)
 
@@ -140,12 +159,11 @@ def _value_at(dollars: Dollars, factor: Decimal, digits: int) -> Decimal | None:
             return None  # no finite decimal times the rate is that amount
         return value if _fits(value, digits) else None
     unit = Decimal(1).scaleb(-digits)
-    value = (dollars.low / factor).quantize(unit, rounding=ROUND_FLOOR)
+    value = WIDE.divide(dollars.low, factor).quantize(unit, rounding=ROUND_FLOOR, context=WIDE)
     for _ in range(3):
-        made = EXACT.multiply(value, factor)
-        if made > dollars.low and (dollars.high is None or made < dollars.high):
+        if value < _TOO_MUCH and _lands(dollars, value, factor):
             return value
-        value += unit
+        value = WIDE.add(value, unit)
     return None
 
 
@@ -153,12 +171,14 @@ def _with_free_rate(dollars: Dollars, low: Decimal, high: Decimal, digits: int) 
     unit = Decimal(1).scaleb(-digits)
     if dollars.point:
         return _exact_with_free_rate(dollars.low, low, high, unit)
-    least = (dollars.low / high / unit).to_integral_value(rounding=ROUND_FLOOR) * unit
+    least = WIDE.divide(dollars.low, high).quantize(unit, rounding=ROUND_FLOOR, context=WIDE)
+    if least >= _TOO_MUCH:
+        return None, True
     certain = True
     for value in (least, least + unit, least + 2 * unit, least + 3 * unit):
         if value <= 0 or value * high <= dollars.low:
             continue
-        if dollars.high is not None and value * low >= dollars.high:
+        if value >= _TOO_MUCH or (dollars.high is not None and value * low >= dollars.high):
             break
         top = high if dollars.high is None else min(high, dollars.high / value)
         factor = double_between(max(low, dollars.low / value), top)
@@ -171,8 +191,12 @@ def _with_free_rate(dollars: Dollars, low: Decimal, high: Decimal, digits: int) 
 def _exact_with_free_rate(target: Decimal, low: Decimal, high: Decimal, unit: Decimal) -> tuple[Found | None, bool]:
     if target == 0:
         return None, False
-    first = (target / high / unit).to_integral_value(rounding=ROUND_FLOOR)
-    last = (target / max(low, _LEAST_RATE) / unit).to_integral_value(rounding=ROUND_CEILING)
+    most = EXACT.divide(_TOO_MUCH, unit) - 1
+    first = WIDE.divide(WIDE.divide(target, high), unit).to_integral_value(rounding=ROUND_FLOOR)
+    last = WIDE.divide(WIDE.divide(target, low), unit).to_integral_value(rounding=ROUND_CEILING) if low else most
+    first, last = max(first, Decimal(1)), min(last, most)
+    if first > last:
+        return None, True
     few = last - first <= _FEW
     counts = (first + place for place in range(int(last - first) + 1)) if few else _round_counts(first, last)
     for count in counts:

@@ -12,13 +12,14 @@ from typing import Final, TypeAlias
 
 from lumyn.policy.scalars import EXACT, to_decimal
 
-__all__ = ["GREATEST", "carried", "double_between", "gaps", "grid_between", "number_candidates"]
+__all__ = ["GREATEST", "WIDE", "carried", "double_between", "gaps", "grid_between", "number_candidates"]
 
 GREATEST: Final = Decimal(2**53 - 1)
 """The greatest magnitude of a number in a request."""
 
 _DIGITS: Final = 18
-_WIDE: Final = Context(prec=2_000, Emin=-999_999, Emax=999_999, traps=[])
+WIDE: Final = Context(prec=2_000, Emin=-999_999, Emax=999_999, traps=[])
+"""Decimal arithmetic for bounds: so many digits that rounding steps over nothing a request can state."""
 
 Bound: TypeAlias = "Decimal | None"
 
@@ -105,4 +106,4 @@ def _next_double(low: Decimal, high: Decimal) -> Decimal | None:
 
 
 def _rounded(number: Decimal, unit: Decimal, rounding: str) -> Decimal:
-    return number.quantize(unit, rounding=rounding, context=_WIDE)
+    return number.quantize(unit, rounding=rounding, context=WIDE)

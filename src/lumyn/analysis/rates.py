@@ -13,7 +13,7 @@ from lumyn.analysis.candidates import numbers, spec_numbers
 from lumyn.analysis.dimension import MISSING, Atom, State, truth_of
 from lumyn.analysis.money import Dollars, Found, Rate, amount_for, rate_stretches
 from lumyn.engine.normalize import USD, read_evidence, spec_for
-from lumyn.policy.spec import FX_RATE_KEY, Condition, EvidenceSpec, Policy
+from lumyn.policy.spec import FX_RATE_KEY, Condition, EvidenceSpec, EvidenceType, Policy
 
 __all__ = ["ASK", "FX_OUT_OF_BOUNDS", "RateBook", "Rates"]
 
@@ -51,12 +51,13 @@ class Rates:
             if policy.fx_bounds is not None and currency is not None:
                 points |= set(policy.fx_bounds.get(currency, ()))
         found: dict[tuple[object, ...], list[Rate]] = {}
-        for rate in rate_stretches(points):
+        whole = any(spec is not None and spec.type is EvidenceType.INTEGER for spec in self._specs)
+        for rate in rate_stretches(points, whole=whole):
             truths, states = self.read(rate)
             key = *truths.values(), states, self.situations(currency, rate)
             found.setdefault(key, []).append(rate)
         # Where a stretch of rates counts like a point, the stretch gives more freedom to the amount.
-        return {key: sorted(rates, key=lambda rate: rate.span is None) for key, rates in found.items()}
+        return {key: sorted(rates, key=lambda rate: rate.span is None or rate.whole) for key, rates in found.items()}
 
     def read(self, rate: Rate) -> tuple[Mapping[Atom, bool | None], tuple[State, ...]]:
         """Return how comparisons of the rate come out, and for each reading what is wrong with it."""

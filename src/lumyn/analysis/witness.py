@@ -12,6 +12,7 @@ from typing import Final
 
 from lumyn.analysis.cells import MONEY, Point
 from lumyn.analysis.money import Money
+from lumyn.analysis.numbers import GREATEST
 from lumyn.core.requests import parse_request
 from lumyn.documents import Limits
 from lumyn.engine.evaluator import compile_policy
@@ -128,7 +129,7 @@ def verdict_of(policy: Policy, case: Case) -> Verdict:
 def amount_value(value: Decimal) -> JsonValue:
     """Return an amount as JSON data: a text where no number carries it exactly."""
     whole = value == value.to_integral_value()
-    if not whole and Decimal(repr(float(value))) != value:
+    if value > GREATEST or (not whole and Decimal(repr(float(value))) != value):
         return decimal_text(value)
     return int(value) if whole else float(value)
 
