@@ -34,6 +34,10 @@ __all__ = [
 ]
 
 _HUNDREDTH: Final = Decimal("0.01")
+_TOLD: Final = frozenset(
+    "drop rule required action every_action order query obligation member code verdict stage".split()
+)
+"""Operators whose edits say themselves what becomes of their place; those of the others are what stands there then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,10 +82,25 @@ class Mutant:
         )
 
     @property
+    def became(self) -> str:
+        """What becomes of the place, to be read after it: `dropped`, `-> 25.01`, `ABSTAIN -> QUERY`."""
+        return self.edit if self.operator in _TOLD else f"-> {self.edit}"
+
+    @property
     def edited(self) -> tuple[Rule, ...]:
         """The rules of the base that are edited or change places."""
         places = [*(self.rules or ()), *(self.swap or ())]
         return tuple(self.base.rules[place] for place in places)
+
+    @property
+    def changed(self) -> tuple[Condition, ...]:
+        """The conditions of edited rules that are not kept as they are."""
+        found: list[Condition] = []
+        for rule in self.edited:
+            new = (self.rules or {}).get(rule.index, rule)
+            kept = {id(condition) for condition in (() if new is None else new.conditions)}
+            found += (each for each in rule.conditions if id(each) not in kept)
+        return tuple(found)
 
     @cached_property
     def come(self) -> tuple[Rule, ...]:

@@ -29,7 +29,7 @@ from lumyn.policy.operators import Operand
 from lumyn.policy.scalars import decimal_text
 from lumyn.policy.spec import Policy, Rule
 
-__all__ = ["OPERATORS_OF", "Scope", "mutants"]
+__all__ = ["OPERATORS_OF", "Scope", "mutants", "reach_of"]
 
 GUARDS: Final = (Stage.REQUIREMENTS, Stage.HARD_BLOCKS, Stage.ESCALATIONS)
 _OTHER_BOUND: Final = {"gt": "gte", "gte": "gt", "lt": "lte", "lte": "lt"}
@@ -298,3 +298,23 @@ OPERATORS_OF: Final[Mapping[str, tuple[Callable[[Maker], Edits], bool]]] = {
     "obligation": (_obligations, False),
 }
 """Name of an operator -> what makes its mutants, and whether it is one of the core."""
+
+_WIDEST: Final = (
+    ("rule",),
+    ("drop", "every_action", "reverse", "constant"),
+    ("action", "verdict", "default", "tenfold"),
+    ("member", "required"),
+    ("threshold", "step", "bound"),
+)
+"""Operators by how wide their edits reach: a rule that is gone, a condition, an action, a limit that moves."""
+_LIMITS: Final = ("threshold", "step")
+_MONEY_LIMIT: Final = 2
+
+
+def reach_of(mutant: Mutant) -> tuple[int, bool]:
+    """Return how wide an edit reaches, 0 the widest; of two that reach alike one about money is first."""
+    money = any(condition.fact == "amount_usd" for condition in mutant.changed)
+    if money and mutant.operator in _LIMITS:  # where a cent more goes unnoticed, so do a hundred dollars
+        return _MONEY_LIMIT, False
+    tiers = (place for place, names in enumerate(_WIDEST) if mutant.operator in names)
+    return next(tiers, len(_WIDEST)), not money

@@ -14,7 +14,7 @@ from lumyn.analysis.candidates import SpaceTooLargeError
 from lumyn.analysis.judge import Judge
 from lumyn.analysis.matrix import Matrix
 from lumyn.analysis.mutant import Mutant
-from lumyn.analysis.mutants import Scope, mutants
+from lumyn.analysis.mutants import Scope, mutants, reach_of
 from lumyn.analysis.observations import Observation
 from lumyn.analysis.pairs import Difference, Severity
 from lumyn.analysis.witness import AnalysisDefectError
@@ -54,7 +54,7 @@ class MutationReport:
 
     Attributes:
         killed: Id of a mutant -> name of the vector that notices it.
-        survivors: Gravest first, then in the order of the mutants; suppressed ones are not among them.
+        survivors: Gravest first, then the widest edits, then in the order of the mutants; without suppressed ones.
         suppressed: Survivors that the baseline accepts.
         equivalent: Ids of mutants that no request tells apart: proved, and not counted.
         unknown: Ids of survivors for which neither a request nor a proof was found within the budget.
@@ -186,7 +186,7 @@ def assess(
                 reason=accepted.get(mutant.mutant_id),
             )
         )
-    survivors.sort(key=lambda survivor: survivor.severity)
+    survivors.sort(key=lambda survivor: (survivor.severity, reach_of(survivor.mutant)))
     open_ = {survivor.mutant.mutant_id for survivor in survivors} | set(unknown)
     return MutationReport(
         policy=policy,

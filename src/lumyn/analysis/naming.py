@@ -20,8 +20,6 @@ __all__ = ["change_texts", "names", "notice_text", "short_name"]
 _WORDS: Final = re.compile("[^A-Za-z0-9]+")
 _LONGEST: Final = 72
 _LONGEST_VALUE: Final = 24
-_TOLD: Final = ("dropped", "without ", "with ", "not for ", "for every ", "before ", "query ", "obligation ")
-"""How edits begin that say themselves what becomes of their place."""
 _DIGITS: Final = 6
 _SHOWN_VALUE: Final = 40
 
@@ -56,8 +54,7 @@ def notice_text(suggestion: Suggestion, *, most: int = 1) -> str:
 
 def _edit(mutant: Mutant) -> str:
     """Return an edit in words, such as `R310 amount_usd <= 25 -> 25.01` or `R310 dropped`."""
-    told = mutant.edit.startswith(_TOLD) or "->" in mutant.edit
-    return f"{mutant.place} {mutant.edit}" if told else f"{mutant.place} -> {mutant.edit}"
+    return f"{mutant.place} {mutant.became}"
 
 
 def _name(suggestion: Suggestion) -> str:

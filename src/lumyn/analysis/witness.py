@@ -23,6 +23,7 @@ from lumyn.policy.scalars import decimal_text
 from lumyn.policy.spec import FX_RATE_KEY, Policy
 
 __all__ = [
+    "NOBODY",
     "AnalysisDefectError",
     "Case",
     "amount_value",

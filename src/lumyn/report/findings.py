@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from lumyn._version import __version__
 from lumyn.analysis.finding import CODES, Example, Finding, Level
-from lumyn.analysis.witness import Case
+from lumyn.analysis.witness import NOBODY, Case
 from lumyn.digest import sha256_text
 from lumyn.model import JsonObject, JsonValue
 from lumyn.report.broken import apart
@@ -42,7 +42,7 @@ def _outcome(example: Example) -> str:
 
 
 def request_words(case: Case) -> str:
-    """Return a request in a line: its action, its amount, and all that it says beyond names and numbers of things."""
+    """Return a request in a line: its action, its amount, and what else it says; names of things by their keys."""
     action, evidence, subject = (case.request.get(part) for part in ("action", "evidence", "subject"))
     words: list[str] = []
     if isinstance(action, dict):
@@ -52,8 +52,11 @@ def request_words(case: Case) -> str:
         words += [f"tags {_value(tags)}" for tags in [action.get("tags")] if tags]
     if isinstance(evidence, dict):
         words += [f"{key} {_value(value)}" for key, value in evidence.items() if value != _NAME]
-    if isinstance(subject, dict):
+        named = [key for key, value in evidence.items() if value == _NAME]
+        words += [f"with {' and '.join(named)}"] if named else []
+    if isinstance(subject, dict) and subject.get("id") != NOBODY["id"]:
         words += [f"subject {kind}" for kind in [subject.get("type")] if kind != "agent"]
+    if isinstance(subject, dict):
         words += [f"roles {_value(roles)}" for roles in [subject.get("roles")] if roles]
     tenant = case.request.get("tenant")
     if isinstance(tenant, dict):

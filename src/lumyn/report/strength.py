@@ -42,6 +42,8 @@ _MOST_EDITS: Final = 3
 _MOST_NAMES: Final = 4
 _MOST_TITLES: Final = 20
 _MOST_FACTS: Final = 2
+_LISTS: Final = {"subject.roles": ("subject", "roles"), "action.tags": ("action", "tags")}
+"""Attributes that hold a list -> where a request has it."""
 
 
 def coverage_lines(report: CoverageReport) -> Iterator[str]:
@@ -89,10 +91,10 @@ def _survivors(report: MutationReport) -> Iterator[str]:
     for survivor in report.survivors:
         if survivor.severity is worst:
             places.setdefault(survivor.mutant.place, []).append(survivor)
-    for place, survivors in [*places.items()][:_MOST_SURVIVORS]:
-        edits = " | ".join(survivor.mutant.edit for survivor in survivors[:_MOST_EDITS])
-        more = f" | {len(survivors) - _MOST_EDITS} more" if len(survivors) > _MOST_EDITS else ""
-        yield f"  {_edited(place, edits)}{more}"
+    for survivors in [*places.values()][:_MOST_SURVIVORS]:
+        first, *others = (survivor.mutant for survivor in survivors[:_MOST_EDITS])
+        more = [f"{len(survivors) - _MOST_EDITS} more"] if len(survivors) > _MOST_EDITS else []
+        yield f"  {' | '.join([edit_text(first), *(mutant.became for mutant in others), *more])}"
         yield f"      {survivor_text(survivors[0])}"
         if survivors[0].unnoticed is not None:
             yield f"      {survivors[0].unnoticed} comes out otherwise and does not say so"
@@ -134,6 +136,13 @@ def case_text(case: Case, facts: Sequence[str] = ()) -> str:
     for name in facts:
         if name == "risk.failure_similarity":
             said += f", failure similarity {case.similarity}"
+        elif name == "amount_usd" and isinstance(action, dict) and action.get("amount") is None:
+            said += ", amount missing"
+        elif name in _LISTS:
+            part, key = _LISTS[name]
+            held = case.request[part]
+            members = held.get(key) if isinstance(held, dict) else None
+            said += f", {key} {', '.join(map(str, members)) if isinstance(members, list) and members else 'missing'}"
         elif isinstance(evidence, dict) and name.startswith(EVIDENCE_PREFIX):
             key = name.removeprefix(EVIDENCE_PREFIX)
             said += f", {key} {evidence.get(key, 'missing')}"
@@ -142,11 +151,8 @@ def case_text(case: Case, facts: Sequence[str] = ()) -> str:
 
 def edit_text(mutant: Mutant) -> str:
     """Return an edit in a line, such as `R030 amount_usd > 200 -> >= 200` or `R020: ABSTAIN -> QUERY`."""
-    return _edited(mutant.place, mutant.edit)
-
-
-def _edited(place: str, edit: str) -> str:
-    return f"{place}: {edit}" if " -> " in edit else f"{place} -> {edit}"
+    became = mutant.became
+    return f"{mutant.place}: {became}" if " -> " in became else f"{mutant.place} {became}"
 
 
 def survivor_text(survivor: Survivor) -> str:
@@ -155,12 +161,14 @@ def survivor_text(survivor: Survivor) -> str:
 
 
 def _facts(mutant: Mutant) -> list[str]:
-    """Return the facts the edited conditions look at, or few of those that the edited rules look at."""
-    facts: dict[str, None] = {}
-    for rule in mutant.edited:
-        new = (mutant.rules or {}).get(rule.index)
-        kept = {id(condition) for condition in (() if new is None else new.conditions)}
-        facts.update(dict.fromkeys(each.fact for each in rule.conditions if id(each) not in kept))
+    """Return the facts the edited conditions look at, or few of those that the edited rules look at; keys let go."""
+    required = mutant.required or {}
+    gone = (
+        key for action, keys in required.items() for key in mutant.base.required_evidence[action] if key not in keys
+    )
+    facts = dict.fromkeys(EVIDENCE_PREFIX + key for key in gone)
+    every = (condition for rule in mutant.edited for condition in rule.conditions)
+    facts.update(dict.fromkeys(each.fact for each in mutant.changed or every))
     return [*facts][:_MOST_FACTS]
 
 

@@ -1,0 +1,90 @@
+"""
+Which surviving edits a terminal names, in what words: the widest first, each with the facts that its request turns on.
+Where no vector stands, every edit survives, so the choice is all there is.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from strategies import build_policy
+
+from lumyn.analysis.check import check
+from lumyn.analysis.mutants import mutants, reach_of
+from lumyn.analysis.mutation import assess
+from lumyn.policy.spec import Policy
+from lumyn.report.findings import request_words
+from lumyn.report.strength import mutation_lines
+
+ACTION: Final = {"action_type": "account.credit"}
+BOTH: Final = {"action_type_in": ["account.credit", "account.close"]}
+
+
+def rule(name: str, stage: str, verdict: str, conditions: dict[str, Any], when: dict[str, Any]) -> dict[str, Any]:
+    return {"id": name, "stage": stage, "when": when, "if": conditions, "then": _then(verdict)}
+
+
+def _then(verdict: str) -> dict[str, Any]:
+    return {"verdict": verdict, "reason_codes": [f"C_{verdict}"]}
+
+
+def policy() -> Policy:
+    return build_policy(
+        {
+            "schema_version": "policy.v0",
+            "policy_id": "p",
+            "policy_version": "1",
+            "defaults": {"default_verdict": "ESCALATE", "default_reason_code": "NOTHING_MATCHED"},
+            "required_evidence": {"account.credit": ["account_id"]},
+            "rules": [
+                {"id": "ASK", "stage": "REQUIREMENTS", "when": ACTION, "then": _then("QUERY")},
+                rule("UNPAID", "ESCALATIONS", "ESCALATE", {"evidence.open_invoices_gt": 0}, BOTH),
+                rule(
+                    "SMALL",
+                    "TRUST_PATHS",
+                    "TRUST",
+                    {"amount_usd_lte": 50, "subject.roles_contains": "billing"},
+                    ACTION,
+                ),
+            ],
+        }
+    )
+
+
+def test_the_widest_edits_are_named_first_and_limits_of_money_before_others() -> None:
+    """A rule that goes, then a condition, then an action or a limit of money, then required keys, then other limits."""
+    limits = sorted(mutants(policy()), key=reach_of)
+    at = [each.mutant_id for each in limits].index
+    assert at("SMALL/step/amount_usd_lte/up") < at("required/account.credit/drop/account_id")
+    assert at("required/account.credit/drop/account_id") < at("UNPAID/step/open_invoices_gt/up")
+    edits = [line for line in mutation_lines(assess(policy(), [])) if line.startswith("  ") and "USD:" not in line]
+    shown = [line.strip() for line in edits if not line.startswith("      ")]
+    assert shown == [
+        "ASK dropped",
+        "UNPAID dropped | not for account.credit",
+        "SMALL amount_usd <= 50 dropped | -> 50.01",
+        "SMALL subject.roles contains billing dropped",
+        "account.credit requires account_id dropped",
+        "and 1 place more",
+    ]
+
+
+def test_a_request_is_shown_with_what_the_edit_turns_on() -> None:
+    """A list that the dropped condition reads, the keys of a rule that goes, a required key that is let go."""
+    report = assess(policy(), [], accepted={})
+    lines = [*mutation_lines(report)]
+    at = next(place for place, line in enumerate(lines) if "roles contains" in line)
+    assert lines[at + 1].endswith(", roles missing: ESCALATE -> TRUST")
+    at = next(place for place, line in enumerate(lines) if "UNPAID dropped" in line)
+    assert ", open_invoices " in lines[at + 1]
+    at = next(place for place, line in enumerate(lines) if "amount_usd <= 50 dropped" in line)
+    assert lines[at + 1].endswith("account.credit, amount missing: ESCALATE -> TRUST")
+
+
+def test_examples_of_findings_name_the_keys_they_need_and_nobody_in_particular() -> None:
+    """Whoever decides the example by hand gets what is said, and is told of no subject the policy does not look at."""
+    examples = [request_words(each.case) for finding in check(policy()) for each in finding.examples]
+    named = [each for each in examples if each.startswith("account.credit")]
+    assert named
+    assert all("with account_id" in each for each in named)
+    assert not any("subject" in each for each in examples)
