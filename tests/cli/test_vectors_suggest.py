@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from cli.harness import Lumyn
 
 FILE = "vectors/suggested.yml"
@@ -53,3 +54,13 @@ def test_an_expectation_that_is_not_so_is_not_approved(lumyn: Lumyn, workspace: 
 def test_what_is_not_proposed_cannot_be_approved(lumyn: Lumyn, workspace: Path) -> None:
     assert 5 == lumyn("vectors", "approve", "vectors/support.yml").code
     assert 5 == lumyn("vectors", "approve", "vectors/support.yml::nobody").code
+
+
+@pytest.mark.parametrize("place", ["../suggested.yml", "vectors/../../suggested.yml", "link/suggested.yml"])
+def test_nothing_is_written_outside_the_workspace(lumyn: Lumyn, workspace: Path, place: str) -> None:
+    """No run would find such vectors, and what is there is none of the workspace's."""
+    (workspace / "link").symlink_to(workspace.parent, target_is_directory=True)
+    result = lumyn("vectors", "suggest", "--write", place)
+    assert 3 == result.code
+    assert "PATH_OUTSIDE_ROOT" in result.err
+    assert not (workspace.parent / "suggested.yml").exists()

@@ -59,7 +59,7 @@ def suggest(
     from lumyn.discovery import policy_path
 
     config = find_config(context.obj)
-    path = _target(write)
+    path = _target(write, config.folder)
     file = str(policy_path(config)) if policy is None else policy
     loaded = policy_at(file)
     usable, unusable = load_vectors(config.folder, vectors)
@@ -84,12 +84,16 @@ def suggest(
     return ExitCode.OK if found.found else ExitCode.NOTHING_TO_DO
 
 
-def _target(path: Path | None) -> Path | None:
+def _target(path: Path | None, folder: Path) -> Path | None:
     """Return where to write; raises before any work is done for what could not be written, or not be read back."""
     if path is None:
         return None
     if path.suffix not in _SUFFIXES:
         raise typer.BadParameter("a vector file is called *.yml or *.yaml")
+    if not path.resolve().is_relative_to(folder.resolve()):
+        message = f"`{path}` leads outside the workspace `{folder}`"
+        hint = "vectors live where `pytest --lumyn-vectors` finds them, such as vectors/suggested.yml"
+        raise InvalidVectorError([Problem(code="PATH_OUTSIDE_ROOT", message=message, hint=hint)])
     if os.path.lexists(path):
         message = f"`{path}` is there already: a vector file is never written over"
         hint = "name another one with --write FILE"
