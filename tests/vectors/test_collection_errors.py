@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from vector_suites import HEAD, Root
+from vector_suites import HEAD, POLICY, Root
 
 from lumyn.errors import InvalidPolicyError, InvalidVectorError
 from lumyn.vectors import load_suite
@@ -107,6 +107,7 @@ EXPECTATIONS = {
     "expect: { risk_signals: { uncertainty_score: { lt: 1.1 } } }": "EXPECT_VACUOUS",
     "expect: { risk_signals: { uncertainty_score: { between: [1, 0] } } }": "VALUE_INVALID",
     "expect: { risk_signals: { uncertainty_score: { between: [1] } } }": "VALUE_INVALID !",
+    "expect: { risk_signals: { uncertainty_score: { between: [0.1, 0.2, 0.3] } } }": "VALUE_INVALID !",
     "expect: { risk_signals: { uncertainty_score: { between: [a, 1] } } }": "TYPE_INVALID",
     "expect: { risk_signals: { uncertainty_score: { in: [] } } }": "EXPECT_EMPTY",
     "expect: { risk_signals: { uncertainty_score: '0' } }": "TYPE_INVALID",
@@ -117,11 +118,15 @@ EXPECTATIONS = {
     "expect: { record: { decision_id: x } }": "FIELD_VOLATILE",
     "expect: { record: { created_at: x } }": "FIELD_VOLATILE",
     "expect: { record: { policy: { mode: { matches: '[' } } } }": "VALUE_INVALID",
+    "expect: { record: { matched_rules: [{ rule_id: { matches: '[' } }] } }": "VALUE_INVALID",
+    "expect: { record: { verdikt: TRUST } }": "FIELD_UNKNOWN ~",
+    "expect: { record: { verdict: TRSUT } }": "VERDICT_UNKNOWN ~",
     "expect: { record: { reason_codes: [NOPE] } }": "REASON_CODE_UNKNOWN",
     "expect: { record: { $exact: golden.json, verdict: TRUST } }": "FIELD_UNKNOWN PATH_NOT_FOUND",
     "expect: { record: { $exact: ../golden.json } }": "PATH_OUTSIDE_ROOT",
     "expect: { record: { $exact: 7 } }": "TYPE_INVALID",
     "expect: { error: NOPE }": "REASON_CODE_UNKNOWN !",
+    "expect: { error: STORAGE_UNAVAILABLE }": "REASON_CODE_UNKNOWN !",
     "expect: { error: INVALID_REQUEST_SCHEMA, verdict: TRUST }": "EXPECT_CONFLICT",
     "expect: { error: { problems: [TYPE_INVALID] } }": "FIELD_MISSING",
     "expect: { error: { reason_code: INVALID_REQUEST_SCHEMA, problems: [] } }": "",
@@ -155,6 +160,7 @@ VECTOR_KEYS = {
     "xfail: { reason: '' }": "SKIP_WITHOUT_REASON",
     "xfail: { reason: x, until: tomorrow }": "VALUE_INVALID !",
     "xfail: { reason: x, untill: '2026-01-01' }": "FIELD_UNKNOWN",
+    "xfail: { reason: x, strict: false }": "FIELD_UNKNOWN",
     "marks: slow": "TYPE_INVALID",
     "marks: [not a mark]": "FIELD_PATTERN",
     "marks: [skip]": "VALUE_INVALID",
@@ -205,6 +211,7 @@ REQUESTS = {
     "request: { $use: small, $with: { 'a..b': 1 } }": ("PATH_INVALID", "cannot be set"),
     "request: { $use: small, $with: { action.type.x: 1 } }": ("PATH_INVALID", "is not an object"),
     "request: { action: { $use: small } }": ("FIELD_UNKNOWN", "stands for a whole request"),
+    "request: { action: { amount: { $use: small } } }": ("FIELD_UNKNOWN", "stands for a whole request"),
     "request: small": ("TYPE_INVALID", "a request must be an object"),
 }
 
@@ -327,6 +334,42 @@ def test_a_column_of_evidence_is_used_when_any_row_reads_it(suite_root: Root) ->
     assert [] == suite_root.problems(text)
 
 
+def test_a_column_is_used_when_only_a_later_policy_reads_it(suite_root: Root) -> None:
+    """A scenario can be about what another policy makes of a request."""
+    rule = """\
+  - id: R070
+    stage: HARD_BLOCKS
+    when: { action_type: acme.refund }
+    if: { evidence.frozen_is: true }
+    then: { verdict: ABSTAIN, reason_codes: [ACME_RISKY] }
+"""
+    suite_root.write("policies/next.yml", POLICY + rule)
+    text = """\
+    - name: story
+      steps:
+        - { decide: { request: { $use: small } }, expect: { verdict: TRUST } }
+        - policy: policies/SWAP.yml
+        - { decide: { request: { $use: small } }, expect: { reason_codes: [ACME_RISKY] } }
+      table: { columns: [id, steps.2.decide.request.evidence.frozen], rows: [[a, true]] }
+    """
+    assert [] == suite_root.problems(text.replace("SWAP", "next"))
+    assert [("COLUMN_UNUSED", 6)] == suite_root.problems(text.replace("SWAP", "p"))
+
+
+def test_a_later_policy_says_which_codes_can_come_out(suite_root: Root) -> None:
+    """A code that only the policy before it emits is a mistake, and one that only it emits is none."""
+    suite_root.write("policies/next.yml", POLICY.replace("ACME_SMALL", "ACME_TINY"))
+    text = """\
+    - name: story
+      steps:
+        - { decide: { request: { $use: small } }, expect: { verdict: TRUST, reason_codes: [ACME_SMALL] } }
+        - policy: policies/next.yml
+        - { decide: { request: { $use: small } }, expect: { verdict: TRUST, reason_codes: [CODE] } }
+    """
+    assert [] == suite_root.problems(text.replace("CODE", "ACME_TINY"))
+    assert [("REASON_CODE_UNKNOWN", 5)] == suite_root.problems(text.replace("CODE", "ACME_SMALL"))
+
+
 STEPS = {
     "[]": "EXPECT_MISSING !",
     "{}": "TYPE_INVALID",
@@ -430,6 +473,8 @@ FILES = {
     "schema_version: vector.v0\nvektors: []": "FIELD_UNKNOWN VECTORS_EMPTY",
     "schema_version: vector.v0\nvectors: []\nrequest: {}": "FIELD_UNKNOWN VECTORS_EMPTY",
     "schema_version: vector.v0\nsuite: 7\nvectors: []": "TYPE_INVALID VECTORS_EMPTY",
+    "schema_version: vector.v0\nsuite: '  '\nvectors: []": "TYPE_INVALID VECTORS_EMPTY",
+    f"schema_version: vector.v0\nvectors: {'[' * 33}{']' * 33}": "YAML_TOO_DEEP",
     "a: 1\na: 2": "YAML_DUPLICATE_KEY",
     "a: {": "YAML_SYNTAX",
     "schema_version: vector.v0\nrequest: {country: NO}": "YAML_AMBIGUOUS_SCALAR",

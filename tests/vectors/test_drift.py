@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vector_suites import Root
 
-from lumyn.vectors import Drift, run
+from lumyn.vectors import Drift, Outcome, run
 from lumyn.vectors.drift import itemise
 
 
@@ -51,6 +51,15 @@ def test_places(suite_root: Root) -> None:
     assert "risk_signals.uncertainty_score" == second.path
     assert ("policy.mode", "advisory", "enforce") == (third.path, third.expected, third.actual)
     assert ("expect", "record", "policy", "mode") == third.origin
+
+
+@pytest.mark.parametrize("changes", ["", "action.amount.value: -1"])
+def test_what_expects_nothing_yet_is_met_by_nothing(suite_root: Root, changes: str) -> None:
+    """Neither a record nor an error: a vector to be filled in is never green before it is."""
+    text = f"- {{ name: one, request: {{ $use: small, $with: {{ {changes} }} }} }}\n"
+    result = run(suite_root.vector(text, open_expectations=True))
+    assert Outcome.FAILED is result.outcome
+    assert ["error" if changes else "missing"] == [drift.kind for drift in result.drifts]
 
 
 def test_an_absent_value_says_so(suite_root: Root) -> None:

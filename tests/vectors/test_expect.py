@@ -115,6 +115,12 @@ def test_operators(expected: dict, actual: object, outcome: bool) -> None:
     assert outcome is (not list(differences(expected, actual)))
 
 
+def test_a_bound_is_the_number_that_was_written() -> None:
+    """Not the one that a float of this size happens to stand for, which lies below it."""
+    assert not holds({"gt": 1e23}, 10**23)
+    assert holds({"lte": 1e23}, 10**23)
+
+
 def test_every_operator_is_tested_both_ways() -> None:
     """The table above leaves none out."""
     for outcome in (True, False):

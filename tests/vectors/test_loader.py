@@ -80,6 +80,19 @@ def test_null_takes_a_built_in_default_away(suite_root: Root, how: str) -> None:
     assert "subject" not in request
 
 
+def test_null_in_a_column_takes_a_built_in_default_away(suite_root: Root) -> None:
+    """As `$with` does: the row that asks what a request without a subject gets is not given one."""
+    text = """\
+    - name: one
+      request: { $use: small }
+      expect: { error: INVALID_REQUEST_SCHEMA }
+      table: { columns: [id, request.subject], rows: [[nobody, null]] }
+    """
+    request = suite_root.vector(text).document["request"]
+    assert isinstance(request, dict)
+    assert "subject" not in request
+
+
 def test_with_sets_and_deletes(suite_root: Root) -> None:
     """Dotted paths, null deletes, `$value` is literal; the fixture itself does not change."""
     text = """\
@@ -426,6 +439,15 @@ class TestDefaults:
         assert {"value": 5, "currency": "USD"} == one["request"]["action"]["amount"]
         assert {"ticket_id": "T-9"} == one["request"]["evidence"]
         assert {"verdict": "TRUST", "reason_codes": {"excludes": ["ACME_LARGE"]}} == one["expect"]
+
+    def test_expectations_of_two_folders_merge(self, suite_root: Root) -> None:
+        """What an outer folder expects of every vector is not lost where an inner one expects more."""
+        suite_root.write("vectors/_defaults.yaml", self.OUTER.rstrip(" ") + "    expect: { verdict: TRUST }\n")
+        inner = self.INNER.replace("{ verdict: TRUST }", "{ reason_codes: { contains: [ACME_SMALL] } }")
+        suite_root.write("vectors/refund/_defaults.yml", inner)
+        text = "schema_version: vector.v0\nrequest: { action: { amount: { value: 5 } } }\n"
+        vector = suite_root.vector(text, head="", name="vectors/refund/a.yaml")
+        assert {"verdict": "TRUST", "reason_codes": {"contains": ["ACME_SMALL"]}} == vector.document["expect"]
 
     def test_they_reach_every_decision_of_a_scenario(self, suite_root: Root) -> None:
         """Request and expectation defaults are those of each decide step."""

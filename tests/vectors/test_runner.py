@@ -15,6 +15,7 @@ from lumyn.core.decide import Gate
 from lumyn.core.records import DecisionRecord
 from lumyn.model import JsonObject
 from lumyn.policy.loader import load_policy
+from lumyn.store import Store
 from lumyn.vectors import (
     Drift,
     DriftKind,
@@ -25,6 +26,7 @@ from lumyn.vectors import (
     VectorResult,
     load_suite,
     run,
+    seed,
     settle,
 )
 
@@ -151,9 +153,15 @@ def test_a_golden_record(suite_root: Root) -> None:
     suite_root.write("vectors/_golden.json", golden)
     text = f"- name: one\n  {USE}\n  expect: {{ record: {{ $exact: vectors/_golden.json }} }}\n"
     assert Outcome.PASSED is suite_root.run(text).outcome
-    suite_root.write("vectors/_golden.json", golden.replace('"intent":"refund"', '"intent":"steal"'))
-    changed = suite_root.run(text)
-    assert ["record"] == kinds(changed)
+    for spoilt in (
+        golden.replace('"intent":"refund"', '"intent":"steal"'),
+        golden.replace('"intent":"refund"', '"intent":{"matches":".*"}'),
+        golden.replace('"intent":"refund",', ""),
+    ):
+        assert golden != spoilt
+        suite_root.write("vectors/_golden.json", spoilt)
+        changed = suite_root.run(text)
+        assert ["record"] == kinds(changed)
 
 
 class TestScenarios:
@@ -239,6 +247,17 @@ class TestScenarios:
         )
         assert [] == kinds(suite_root.run(text))
 
+    def test_a_retraction_is_a_change_of_memory(self, suite_root: Root) -> None:
+        """As a label is: what it took away is put back to tell what it changed."""
+        text = scenario(
+            decide("verdict: TRUST", step_id="first"),
+            "{ label: { decision: first, label: failure } }",
+            decide("verdict: ESCALATE, reason_codes: [ACME_SIMILAR, ACME_SMALL]", step_id="second"),
+            "{ retract: { decision: first } }",
+            decide("verdict: TRUST, changed_from: { step: second, because: memory }"),
+        )
+        assert [] == kinds(suite_root.run(text))
+
     def test_advance_moves_the_clock(self, suite_root: Root) -> None:
         """Records carry the time at which they were made; ids grow with it."""
         text = scenario(decide("verdict: TRUST"), "{ advance: P1DT1S }", decide("verdict: TRUST"))
@@ -259,6 +278,20 @@ class TestScenarios:
             decide("verdict: ESCALATE, reason_codes: [ACME_SIMILAR, ACME_SMALL]"),
         )
         assert [] == kinds(suite_root.run(text))
+
+    def test_restart_opens_the_store_again(self, suite_root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A gate that goes on in memory would show nothing about what survives."""
+        opened: list[bool] = []
+        real = seed.open_store
+
+        def opens(url: str, *, create: bool, synchronous: str) -> Store:
+            opened.append(create)
+            return real(url, create=create, synchronous=synchronous)
+
+        monkeypatch.setattr(seed, "open_store", opens)
+        text = scenario(decide("verdict: TRUST"), "{ restart: {} }", decide("verdict: TRUST"))
+        assert [] == kinds(suite_root.run(text))
+        assert [True, False] == opened
 
     def test_replay_under_another_policy_uses_the_one_that_decided(self, suite_root: Root) -> None:
         """History does not change when the policy does."""
@@ -359,6 +392,7 @@ class TestScenarios:
             decide("verdict: TRUST"),
         )
         result = suite_root.run(text)
+        assert Outcome.FAILED is result.outcome
         assert ["passed", "failed", "not run", "not run"] == [step.outcome for step in result.steps]
         assert result.failed_step is result.steps[1]
         assert result.last_decision is result.steps[1]
@@ -487,6 +521,11 @@ class TestInvalid:
         policy = load_policy(suite_root.path / "policies/p.yml")
         assert Outcome.PASSED is run(vector, policy=policy).outcome
 
+    def test_without_a_step(self, suite_root: Root) -> None:
+        """Nothing is decided, so nothing came out as expected."""
+        vector = suite_root.vector(f"- name: one\n  {USE}\n  {TRUST}\n")
+        assert Outcome.INVALID is run(dataclasses.replace(vector, steps=())).outcome
+
 
 def test_another_policy_can_decide(suite_root: Root) -> None:
     """The question of a pull request: what would this edit change?"""
@@ -607,6 +646,18 @@ class TestContract:
         monkeypatch.setattr(Gate, "decide", lambda gate, request: dataclasses.replace(real(gate, request), **changed))
         result = suite_root.run(f"- name: one\n  {USE}\n  {TRUST}\n")
         assert [("contract", path)] == [(drift.kind, drift.path) for drift in result.drifts]
+
+    def test_the_hash_of_the_policy(self, suite_root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It says what decided, so it is looked at where no vector expects it."""
+        real = Gate.decide
+
+        def spoilt(gate: Gate, request: JsonObject) -> DecisionRecord:
+            record = real(gate, request)
+            return dataclasses.replace(record, policy=dataclasses.replace(record.policy, policy_hash="sha256:short"))
+
+        monkeypatch.setattr(Gate, "decide", spoilt)
+        result = suite_root.run(f"- name: one\n  {USE}\n  {TRUST}\n")
+        assert ("contract", "policy.policy_hash") in [(drift.kind, drift.path) for drift in result.drifts]
 
     def test_the_schema(self, suite_root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
         """A record that breaks it is drift, whatever the vector expects."""
