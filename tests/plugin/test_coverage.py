@@ -323,5 +323,5 @@ def test_reports_carry_both(repo: Repo) -> None:
     page = repo.read("out/r.html")
     assert "open</b> risk &gt;= 0.7 at 0.69" in page
     assert "such as support.refund, risk 0.69" in page
-    assert "threshold trust_up_to_usd 25 -&gt; 25.01" in page
+    assert "threshold trust_up_to_usd 25 -&gt; 25.01" in re.sub("<[^>]*>", "", page)
     assert re.search(r'<b>met</b> <a href="#vector-\d+">fires</a>', page)

@@ -33,6 +33,7 @@ def pytest_runtest_setup(item):
 
 def test_the_collector_is_spared_while_items_run_and_gets_all_back(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     """Frozen objects are never freed: in a process that runs pytest again and again they would pile up."""
+    gc.unfreeze()  # what the interpreter or an earlier test may have frozen
     repo.write("conftest.py", SPY)
     assert "FROZEN False" in repo.run_pytest("--lumyn-vectors", "-s").text
     monkeypatch.setattr("pytest_lumyn.garbage.MANY", 5)
