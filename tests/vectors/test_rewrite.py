@@ -14,6 +14,7 @@ from vector_suites import Root
 from lumyn.vectors import Outcome, load_suite, run
 from lumyn.vectors.changes import Change, Proposal, text_digest
 from lumyn.vectors.rewrite import FileRefusedError, Rewritten, read_document, replace_text, rewrite
+from lumyn.vectors.sharing import files_resting_on, vectors_resting_on
 from lumyn.vectors.update import propose, propose_xfail
 
 NAME = "vectors/a.yaml"
@@ -173,6 +174,40 @@ def test_a_guard_lost_without_replacement_is_looser(suite_root: Root) -> None:
         expect = f"expect: {{ verdict: ESCALATE, reason_codes: {codes} }}"
         made = proposed(suite_root, f"- name: one\n  {request}\n  {expect}\n", accept_looser=True)
         assert ("", looser) == (made.refused, made.looser)
+
+
+def test_an_advisory_mode_is_looser(suite_root: Root) -> None:
+    """The verdict is the same, and nothing is stopped any more."""
+    expect = "expect: { verdict: TRUST, record: { policy: { mode: enforce } } }"
+    text = f"- name: one\n  {SMALL}\n  mode: advisory\n  {expect}\n"
+    assert "looser: an advisory mode permits every action" == proposed(suite_root, text).refused
+    assert "" == proposed(suite_root, text, accept_looser=True).refused
+
+
+def test_a_part_that_names_a_verdict_of_its_own_is_looked_at_too(suite_root: Root) -> None:
+    """Where an expectation says two things of the verdict, the stricter one is what gets looser."""
+    expect = "expect: { verdict: TRUST, record: { verdict: ESCALATE, reason_codes: [ACME_LARGE] } }"
+    made = proposed(suite_root, f"- name: one\n  {SMALL}\n  {expect}\n")
+    assert made.refused == "looser: TRUST is more permissive than ESCALATE"
+
+
+def test_what_is_expected_to_fail_is_not_made_to_pass(suite_root: Root) -> None:
+    """Its expectation is what it should become."""
+    expect = "expect: { verdict: TRUST, reason_codes: [ACME_LARGE] }"
+    text = f"- name: one\n  {SMALL}\n  xfail: {{ reason: not yet }}\n  {expect}\n"
+    made = proposed(suite_root, text, accept_looser=True)
+    assert ("it is marked `xfail`", ()) == (made.refused, made.changes)
+
+
+def test_who_may_rest_on_a_golden_record_counts(suite_root: Root) -> None:
+    """A file or vector that cannot be read, and a name that is written otherwise: nobody's record is changed."""
+    suite_root.write("vectors/broken.yaml", "expect: { record: { $exact: vectors/_g.json }\n")
+    suite_root.write("vectors/other.json", '{"$exact": "vectors/_\\u00e9.json"}')
+    assert ["vectors/broken.yaml"] == list(files_resting_on("vectors/_g.json", suite_root.path, besides=()))
+    known = {"vectors/broken.yaml"}
+    assert ["vectors/other.json"] == list(files_resting_on("vectors/_\u00e9.json", suite_root.path, besides=known))
+    vectors = suite_root.suite(f"- {{ name: one, {SMALL}, expect: {{}} }}\n").vectors
+    assert ("one",) == vectors_resting_on("vectors/_g.json", vectors, suite_root.path)
 
 
 def test_an_expected_failure_can_be_written(suite_root: Root) -> None:
