@@ -22,8 +22,11 @@ from common import report
 from vector_repo import PER_FILE, build, drift
 
 VECTORS = ("-p", "lumyn", "--lumyn-vectors", "vectors")
-IDLE = (("-p", "no:lumyn", "alone"), ("-p", "lumyn", "alone"))
-"""A run of one test without the plugin, and with the plugin that nobody asks for anything."""
+IDLE = (("-p", "no:lumyn", "alone"), ("alone",))
+"""
+A run of one test without the plugin, and with the plugin that nobody asks for anything. Plugins are found as pytest
+finds them: naming one with `-p` would have it look through every distribution, which it does anyway where it may.
+"""
 BARE = ("bare",)
 ALL_SHOWN = "--lumyn-max-diffs=1000000"
 """Of many drifts the first that arrive are shown, and workers are not in order."""
@@ -39,10 +42,14 @@ class Usage:
     code: int
 
 
-def run(folder: Path, arguments: tuple[str, ...], *, options: tuple[str, ...] = ()) -> tuple[Usage, list[str]]:
+def run(
+    folder: Path, arguments: tuple[str, ...], *, options: tuple[str, ...] = (), autoload: bool = False
+) -> tuple[Usage, list[str]]:
     """Run pytest in `folder` and return what it took and printed."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "CI"))}
-    environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "XDG_CACHE_HOME": str(folder / "home"), "COLUMNS": "100"}
+    environment |= {"XDG_CACHE_HOME": str(folder / "home"), "COLUMNS": "100"}
+    if not autoload:
+        environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "GITHUB_ACTIONS"):
         environment.pop(name, None)
     printed = folder / "printed.txt"
@@ -65,8 +72,8 @@ def forget(folder: Path) -> None:
 def idle_ms(folder: Path, rounds: int) -> float:
     """Return the CPU milliseconds that the plugin takes in a run that asks for no vectors: median of paired runs."""
     for arguments in IDLE:
-        run(folder, arguments)  # byte code is in place from here on
-    pairs = [[run(folder, arguments)[0].cpu_s for arguments in IDLE] for _ in range(rounds)]
+        run(folder, arguments, autoload=True)  # byte code is in place from here on
+    pairs = [[run(folder, arguments, autoload=True)[0].cpu_s for arguments in IDLE] for _ in range(rounds)]
     return statistics.median(beside - without for without, beside in pairs) * 1e3
 
 
