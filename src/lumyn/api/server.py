@@ -81,7 +81,7 @@ def serve(config: Config, *, announce: Callable[[Listening], None]) -> None:
         with service.gate.store.write():
             pass  # a service that could keep nothing does not begin
         listener = _listener(config)
-    except BaseException:
+    except BaseException:  # an interrupt too must not leave the store and its threads open
         service.close()
         raise
     app = create_app(config, service=service)

@@ -157,14 +157,6 @@ def _store_id(raw: Raw) -> str:
     return text
 
 
-def _busy_timeout(raw: Raw) -> float:
-    requirement = "must be a number of seconds from 0 to 60"
-    seconds = _number(raw, requirement)
-    if not 0 <= seconds <= 60:
-        raise _RefusedError(requirement)
-    return seconds
-
-
 def _pointers(raw: Raw) -> tuple[str, ...]:
     value = raw.value
     if raw.origin.source is Source.ENVIRONMENT and isinstance(value, str):
@@ -252,7 +244,7 @@ def _service_key(item: object, place: int) -> ServiceKey:
 CHECKS: Final[Mapping[str, Callable[[Raw], object]]] = {
     "store.url": _store_url,
     "store.synchronous": lambda raw: _one_of(raw, SYNCHRONOUS),
-    "store.busy_timeout_s": _busy_timeout,
+    "store.busy_timeout_s": lambda raw: _seconds(raw, 0, 60),
     "store.id": _store_id,
     "policy.path": _path,
     "policy.mode": lambda raw: Mode(_one_of(raw, tuple(Mode), code="MODE_INVALID")),
