@@ -5,20 +5,18 @@ Must not know what a drift is beyond the data on its report; every count and exi
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Generator, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import pytest
 
 from lumyn.report.text import printable
-from pytest_lumyn.report import ATTRIBUTE, Reporter
+from pytest_lumyn.report import ATTRIBUTE, IN_FULL, Reporter, cause_of, position
 
 __all__ = ["Curtain", "Groups"]
 
 EXAMPLES = 3
-IN_FULL = 2
-"""How many vectors of one cause are printed in full: the rest would say the same again, page after page."""
 MOST_GROUPS = 20
 FAILED = "failed"
 
@@ -49,9 +47,10 @@ class Curtain:
         """Hide what is beyond the limit."""
         drifted = self._reporter.drifted
         if len(drifted) > self._limit and FAILED in terminalreporter.stats:
-            hidden = {id(report) for report in drifted} - {id(report) for report in in_full(drifted, self._limit)}
+            vectors = {id(report) for report in drifted}
             self._all = terminalreporter.stats[FAILED]
-            terminalreporter.stats[FAILED] = [report for report in self._all if id(report) not in hidden]
+            others = [report for report in self._all if id(report) not in vectors]
+            terminalreporter.stats[FAILED] = [*others, *in_full(drifted, self._limit)]
 
     def open(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show everything again."""
@@ -107,21 +106,24 @@ class Groups:
 
 
 def in_full(drifted: Sequence[Any], limit: int) -> list[Any]:
-    """Return the reports to print in full where there are more than `limit`: of its first, at most two of a cause."""
-    seen: Counter[tuple[str, str]] = Counter()
-    chosen = []
-    for report in drifted[:limit]:
-        cause = cause_of(getattr(report, ATTRIBUTE))
-        seen[cause] += 1
-        if seen[cause] <= IN_FULL:
-            chosen.append(report)
-    return chosen
+    """
+    Return the reports to print in full where there are more than `limit`, at most `IN_FULL` of each cause.
+
+    The first of every cause is taken before the second of any, that of the largest cause first. What is chosen, and its
+    order, follow from what drifted, not from the order in which workers told of it.
+    """
+    causes: dict[tuple[str, str], list[Any]] = {}
+    for report in sorted(drifted, key=where):
+        causes.setdefault(cause_of(getattr(report, ATTRIBUTE)), []).append(report)
+    groups = [causes[cause] for cause in sorted(causes, key=lambda cause: (-len(causes[cause]), cause))]
+    turns = zip_longest(*(members[:IN_FULL] for members in groups))
+    chosen = [report for turn in turns for report in turn if report is not None]
+    return sorted(chosen[:limit], key=where)
 
 
-def cause_of(result: dict[str, Any]) -> tuple[str, str]:
-    """Return what changed and the rule that now decides."""
-    cause = result.get("cause") or {"change": result.get("summary", "error"), "rule": "", "place": ""}
-    return cause["change"], f"{cause['rule']} {cause['place']}".strip()
+def where(report: pytest.TestReport) -> tuple[str, int, str]:
+    """Return what sorts reports as the files have their vectors."""
+    return position(getattr(report, ATTRIBUTE))
 
 
 def by_cause(results: Sequence[dict[str, Any]]) -> list[tuple[tuple[str, str], list[str]]]:

@@ -23,10 +23,13 @@ from pytest_lumyn.item import VectorItem, deciding_ids, shown_step
 from pytest_lumyn.settings import Settings
 from pytest_lumyn.xdist import is_worker, terminal_width
 
-__all__ = ["ATTRIBUTE", "Reporter", "describe", "named_policy", "said_of"]
+__all__ = ["ATTRIBUTE", "IN_FULL", "Reporter", "cause_of", "describe", "named_policy", "position", "said_of"]
 
 ATTRIBUTE = "lumyn"
 """Name of the attribute of a test report that holds what `describe` returns."""
+
+IN_FULL = 2
+"""How many vectors of one cause are shown in full where many fail: the rest would say the same, page after page."""
 
 _COMPLAINT = "complaint"
 """Key under which stands what a hook raised that was told of a drift; taken out on arrival."""
@@ -55,6 +58,7 @@ class Reporter:
         self._policy = policy
         self._explain = explain
         self._sent = 0
+        self._sent_of: dict[tuple[str, str], list[tuple[str, int, str]]] = {}
         self.results: dict[str, dict[str, Any]] = {}
         self.drifted: list[pytest.TestReport] = []
         self._complaints: Counter[str] = Counter()
@@ -88,11 +92,25 @@ class Reporter:
             if said:
                 data[_COMPLAINT] = said
         shown: object = report.longrepr
-        if is_worker(self._config) and isinstance(shown, Failure) and self._sent < self._settings.max_diffs:
-            # The controller shows the first ones that arrive, so no worker needs to send more than it may show.
-            self._sent += 1
+        if is_worker(self._config) and isinstance(shown, Failure) and self._may_be_shown(data):
             data[_FAILURE] = shown.to_data(terminal_width(self._config))
         return report
+
+    def _may_be_shown(self, data: dict[str, Any]) -> bool:
+        """
+        Whether the controller may want to show a worker's failure in full.
+
+        It shows all of them if they are few, and else the first of each cause: of those a worker knows its own only.
+        """
+        if not self._settings.max_diffs:
+            return False
+        first = self._sent_of.setdefault(cause_of(data), [])
+        first.append(position(data))
+        first.sort()
+        among_first = position(data) in first[:IN_FULL]
+        del first[IN_FULL:]
+        self._sent += 1
+        return among_first or self._sent <= self._settings.max_diffs
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -152,6 +170,17 @@ class Reporter:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         for line in self.complaints:
             terminalreporter.write_line(f"ERROR: lumyn: {line}", red=True)
+
+
+def position(result: dict[str, Any]) -> tuple[str, int, str]:
+    """Return what sorts results as their files have them."""
+    return result["file"], result["line"], result["nodeid"]
+
+
+def cause_of(result: dict[str, Any]) -> tuple[str, str]:
+    """Return what changed and the rule that now decides, of what `describe` returned."""
+    cause = result.get("cause") or {"change": result.get("summary", "error"), "rule": "", "place": ""}
+    return cause["change"], f"{cause['rule']} {cause['place']}".strip()
 
 
 def said_of(report: pytest.TestReport | pytest.CollectReport) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from types import SimpleNamespace
 
 import pytest
 from plugin.shop import VECTORS
 
 from lumyn.testing import Repo
-from pytest_lumyn.mass import Groups
+from pytest_lumyn.mass import Groups, in_full
 
 COUNT = 30
 WORKERS = ("-p", "xdist", "-n2")
@@ -107,12 +108,22 @@ def test_summaries_of_other_plugins_see_every_failure(many: Repo) -> None:
     many.run_pytest("--lumyn-vectors", "--lumyn-max-diffs=1").match(f"OTHERS SEE {COUNT}")
 
 
-def test_workers_send_enough_to_show(many: Repo) -> None:
+SHUFFLED = """
+def pytest_collection_modifyitems(items):
+    items.reverse()
+"""
+
+
+@pytest.mark.parametrize("conftest", ["", SHUFFLED], ids=["in order", "last first"])
+def test_workers_send_enough_to_show(many: Repo, conftest: str) -> None:
+    """Whichever worker runs a vector, and in whatever order, the page is the same, in the same colours."""
     pytest.importorskip("xdist")
+    many.write("conftest.py", conftest)
     run = many.run_pytest("--lumyn-vectors", "--lumyn-max-diffs=4", "--color=yes", *WORKERS, own_process=True)
     run.assert_outcomes(failed=COUNT)
     assert 4 == failures(run.text)
     assert 4 == run.stdout.count("  decided by    \x1b[1m")
+    run.match("FAILED vectors/many.yml::v00 *", "FAILED vectors/many.yml::v01 *", "FAILED vectors/many.yml::v02 *")
     run.match("26  TRUST -> ESCALATE *", "decided by default policies/shop.yml:4", "vectors/many.yml::v02")
 
 
@@ -139,10 +150,23 @@ class Paper:
         self.text += f"{text}\n"
 
 
+def arrived(line: int, summary: str) -> SimpleNamespace:
+    return SimpleNamespace(lumyn={"nodeid": f"a.yml::v{line}", "file": "a.yml", "line": line, "summary": summary})
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_shown_does_not_depend_on_who_reports_first(seed: int) -> None:
+    """Of each cause the first two in the file, the first of every cause before the second of any."""
+    drifted = [arrived(line, "often" if line < 20 else "now and then" if line < 26 else "once") for line in range(27)]
+    random.Random(seed).shuffle(drifted)
+    assert [0, 1, 20, 21, 26] == [report.lumyn["line"] for report in in_full(drifted, 20)]
+    assert [0, 1, 20, 26] == [report.lumyn["line"] for report in in_full(drifted, 4)]
+    assert [0, 20] == [report.lumyn["line"] for report in in_full(drifted, 2)]
+
+
 def test_many_causes_end_in_a_count() -> None:
     """Also when everything changed for a reason of its own, the page ends."""
-    results = [{"nodeid": f"a.yml::v{place}", "summary": f"raised Error{place}"} for place in range(25)]
-    reporter = SimpleNamespace(drifted=[SimpleNamespace(lumyn=result) for result in results])
+    reporter = SimpleNamespace(drifted=[arrived(place, f"raised Error{place}") for place in range(25)])
     paper = Paper()
     Groups(reporter, 0).pytest_terminal_summary(paper)
     lines = paper.text.splitlines()
@@ -155,7 +179,8 @@ def test_many_causes_end_in_a_count() -> None:
 
 
 def test_control_characters_in_a_cause_are_made_visible() -> None:
-    reporter = SimpleNamespace(drifted=[SimpleNamespace(lumyn={"nodeid": "a\x1b[2J", "summary": "b\x1b[2J"})])
+    result = {"nodeid": "a\x1b[2J", "file": "a\x1b[2J", "line": 1, "summary": "b\x1b[2J"}
+    reporter = SimpleNamespace(drifted=[SimpleNamespace(lumyn=result)])
     paper = Paper()
     Groups(reporter, 0).pytest_terminal_summary(paper)
     assert "\x1b" not in paper.text
