@@ -16,6 +16,7 @@ from lumyn.store import conformance, open_store
 from lumyn.store.base import StoredDecision
 from lumyn.store.conformance import CHECKS, Check, NonConformanceError, Provider
 from lumyn.store.journal import InspectableStore
+from lumyn.store.samples import fill
 from lumyn.store.scratch import ScratchStore
 
 
@@ -59,7 +60,7 @@ class ScratchProvider(MemoryProvider):
 
     def new(self) -> InspectableStore:
         used = ScratchStore()
-        conformance._fill(used)
+        fill(used)
         used.close()
         self._opened.append(ScratchStore())
         return self._opened[-1]

@@ -13,18 +13,12 @@ from dataclasses import replace
 from typing import Final, Protocol, TypeAlias
 
 from lumyn.errors import LumynError, NotFoundError, StoreUnavailableError
-from lumyn.model import Label, MemoryItem
-from lumyn.store.base import Event, Store, StoredDecision, StoredKey, StoredPolicy, leaf_hash
+from lumyn.store.base import StoredKey, leaf_hash
 from lumyn.store.journal import InspectableStore, inclusion, read_journal, walk
 from lumyn.store.journal import checkpoint as checkpoint_of
+from lumyn.store.samples import ACTION, AT, LATER, POLICY, TEXT, decision, event, fill, item
 
 __all__ = ["CHECKS", "Check", "NonConformanceError", "Provider"]
-
-_AT: Final = "2026-01-15T12:00:00.000Z"
-_LATER: Final = "2026-01-15T12:00:01.000Z"
-_ACTION: Final = "support.refund"
-# What text may hold: quotes, a line end, characters of every width in UTF-8, and one that Unicode does not decompose.
-_TEXT: Final = 'a "b" \\ \n \u00e9 \u20ac \U0001f9fe e\u0301'
 
 
 class NonConformanceError(Exception):
@@ -58,81 +52,31 @@ def _refused(what: str, error: type[LumynError]) -> Iterator[None]:
     raise NonConformanceError(f"{what}: expected {error.__name__}")
 
 
-def _decision(number: int, **changes: str | None) -> StoredDecision:
-    made = StoredDecision(
-        seq=0,
-        decision_id=f"D{number:04}",
-        created_at=_AT,
-        tenant_id="acme",
-        action_type=_ACTION,
-        verdict="TRUST",
-        policy_hash="sha256:0",
-        record_json=f'{{"n":{number}}}',
-    )
-    return replace(made, **changes)  # type: ignore[arg-type]
-
-
-def _event(number: int, decision_id: str = "D0001") -> Event:
-    return Event(
-        seq=0, event_id=f"E{number:04}", decision_id=decision_id, at=_AT, type="note", data={"n": number}, actor=None
-    )
-
-
-def _item(number: int, tenant_id: str | None = "acme", action_type: str = _ACTION) -> MemoryItem:
-    return MemoryItem(
-        memory_id=f"M{number:04}",
-        seq=0,
-        label=Label.FAILURE,
-        tenant_id=tenant_id,
-        action_type=action_type,
-        features={"action_type": action_type, "evidence": {"risk": 0.5, "note": _TEXT}},
-        summary=_TEXT,
-        created_at=_AT,
-        leaf=b"",
-        source_decision_id="D0001",
-        retracts=None,
-    )
-
-
-_POLICY: Final = StoredPolicy(
-    policy_hash="sha256:0", policy_id="p", policy_version="1", source=f"# {_TEXT}\n", saved_at=_AT
-)
-
-
-def _fill(store: Store) -> None:
-    """Append one row of each kind, in this order: policy, decision, event, memory item."""
-    with store.write() as transaction:
-        transaction.append_policy(_POLICY)
-        transaction.append_decision(_decision(1), request_id="r", request_digest="sha256:1")
-        transaction.append_event(_event(1))
-        transaction.append_memory(_item(1))
-
-
 def rows_come_back_as_they_went_in(provider: Provider) -> None:
     """Every kind of row is read back exactly, from one sequence that begins at 1."""
     store = provider.new()
-    decision = _decision(1, record_json=_TEXT, tenant_id=None)
+    whole = decision(1, record_json=TEXT, tenant_id=None)
     with store.write() as transaction:
-        transaction.append_policy(_POLICY)
-        _expect("seq of the decision", 2, transaction.append_decision(decision))
-        _expect("seq of the event", 3, transaction.append_event(_event(1)))
-        kept = transaction.append_memory(_item(1))
-        _expect("the decision inside the transaction", replace(decision, seq=2), transaction.decision("D0001"))
-        _expect("the events inside the transaction", [replace(_event(1), seq=3)], transaction.events("D0001"))
-        _expect("memory inside the transaction", [kept], list(transaction.memory_items("acme", _ACTION)))
+        transaction.append_policy(POLICY)
+        _expect("seq of the decision", 2, transaction.append_decision(whole))
+        _expect("seq of the event", 3, transaction.append_event(event(1)))
+        kept = transaction.append_memory(item(1))
+        _expect("the decision inside the transaction", replace(whole, seq=2), transaction.decision("D0001"))
+        _expect("the events inside the transaction", [replace(event(1), seq=3)], transaction.events("D0001"))
+        _expect("memory inside the transaction", [kept], list(transaction.memory_items("acme", ACTION)))
         _expect("the item inside the transaction", kept, transaction.memory_item("M0001"))
-    _expect("the memory item", replace(_item(1), seq=4, leaf=kept.leaf), kept)
-    _expect("the decision", replace(decision, seq=2), store.decision("D0001"))
-    _expect("the events", [replace(_event(1), seq=3)], store.events("D0001"))
-    _expect("the memory", [kept], store.memory_items("acme", _ACTION))
+    _expect("the memory item", replace(item(1), seq=4, leaf=kept.leaf), kept)
+    _expect("the decision", replace(whole, seq=2), store.decision("D0001"))
+    _expect("the events", [replace(event(1), seq=3)], store.events("D0001"))
+    _expect("the memory", [kept], store.memory_items("acme", ACTION))
     _expect("the item by its id", kept, store.memory_item("M0001"))
-    _expect("the policy", _POLICY, store.policy("sha256:0"))
+    _expect("the policy", POLICY, store.policy("sha256:0"))
 
 
 def unknown_ids_are_not_found(provider: Provider) -> None:
     """What is not there is an error or nothing, never something else."""
     store = provider.new()
-    _fill(store)
+    fill(store)
     for text in ("D0002", "d0001", "D0001 ", "", "%", "D000_"):
         with _refused("an unknown decision", NotFoundError):
             store.decision(text)
@@ -154,10 +98,10 @@ def a_transaction_that_raises_leaves_nothing(provider: Provider) -> None:
     store = provider.new()
     try:
         with store.write() as transaction:
-            transaction.append_policy(_POLICY)
-            transaction.append_decision(_decision(1), request_id="r", request_digest="sha256:1")
-            transaction.append_event(_event(1))
-            transaction.append_memory(_item(1))
+            transaction.append_policy(POLICY)
+            transaction.append_decision(decision(1), request_id="r", request_digest="sha256:1")
+            transaction.append_event(event(1))
+            transaction.append_memory(item(1))
             raise KeyError("mine")
     except KeyError:
         pass
@@ -166,21 +110,21 @@ def a_transaction_that_raises_leaves_nothing(provider: Provider) -> None:
     with store.write() as transaction:
         _expect("a policy that was rolled back is known", False, transaction.knows_policy("sha256:0"))
         _expect("a key that was rolled back", None, transaction.find_key("acme", "r"))
-        _expect("the next seq", 1, transaction.append_decision(_decision(2)))
-    _expect("memory that was rolled back", [], store.memory_items("acme", _ACTION))
+        _expect("the next seq", 1, transaction.append_decision(decision(2)))
+    _expect("memory that was rolled back", [], store.memory_items("acme", ACTION))
 
 
 def ids_are_used_once(provider: Provider) -> None:
     """A second row with the same id is refused, and what came with it is not kept."""
     store = provider.new()
-    _fill(store)
+    fill(store)
     with _refused("a decision id used twice", StoreUnavailableError), store.write() as transaction:
-        transaction.append_decision(_decision(2))
-        transaction.append_decision(_decision(1))
+        transaction.append_decision(decision(2))
+        transaction.append_decision(decision(1))
     with _refused("an event id used twice", StoreUnavailableError), store.write() as transaction:
-        transaction.append_event(_event(1))
+        transaction.append_event(event(1))
     with _refused("a memory id used twice", StoreUnavailableError), store.write() as transaction:
-        transaction.append_memory(_item(1))
+        transaction.append_memory(item(1))
     _expect("decisions", ["D0001"], store.decision_ids("", limit=9))
     _expect("rows", 4, read_journal(store, checkpoint_of).size)
 
@@ -190,25 +134,25 @@ def idempotency_keys_belong_to_a_tenant(provider: Provider) -> None:
     store = provider.new()
     with store.write() as transaction:
         _expect("a new key", None, transaction.find_key("acme", "r"))
-        transaction.append_decision(_decision(1), request_id="r", request_digest="sha256:1")
-        transaction.append_decision(_decision(2, tenant_id=None), request_id="r", request_digest="sha256:2")
-        transaction.append_decision(_decision(3))
+        transaction.append_decision(decision(1), request_id="r", request_digest="sha256:1")
+        transaction.append_decision(decision(2, tenant_id=None), request_id="r", request_digest="sha256:2")
+        transaction.append_decision(decision(3))
     with store.write() as transaction:
         _expect("the key of a tenant", StoredKey("sha256:1", '{"n":1}'), transaction.find_key("acme", "r"))
         _expect("the key without a tenant", StoredKey("sha256:2", '{"n":2}'), transaction.find_key(None, "r"))
         _expect("the key of another tenant", None, transaction.find_key("other", "r"))
         _expect("the key in another case", None, transaction.find_key("acme", "R"))
     with _refused("a key used twice", StoreUnavailableError), store.write() as transaction:
-        transaction.append_decision(_decision(4), request_id="r", request_digest="sha256:4")
+        transaction.append_decision(decision(4), request_id="r", request_digest="sha256:4")
 
 
 def memory_is_apart_by_tenant_and_action(provider: Provider) -> None:
     """Items come in the order they were appended, of one tenant and action only, from any point on."""
     store = provider.new()
-    partitions: list[tuple[str | None, str]] = [("acme", _ACTION), (None, _ACTION), ("acme", "support.credit")]
+    partitions: list[tuple[str | None, str]] = [("acme", ACTION), (None, ACTION), ("acme", "support.credit")]
     with store.write() as transaction:
         for number in range(9):
-            transaction.append_memory(_item(number, *partitions[number % 3]))
+            transaction.append_memory(item(number, *partitions[number % 3]))
     for place, (tenant_id, action_type) in enumerate(partitions):
         found = store.memory_items(tenant_id, action_type)
         _expect("items of a partition", [place + 1, place + 4, place + 7], [item.seq for item in found])
@@ -225,7 +169,7 @@ def a_policy_is_kept_once(provider: Provider) -> None:
     store = provider.new()
     for source in ("first", "second"):
         with store.write() as transaction:
-            transaction.append_policy(replace(_POLICY, source=source))
+            transaction.append_policy(replace(POLICY, source=source))
     _expect("the text", "first", store.policy("sha256:0").source)
     _expect("rows", 1, read_journal(store, checkpoint_of).size)
     with store.write() as transaction:
@@ -240,18 +184,18 @@ def decisions_are_listed_newest_first(provider: Provider) -> None:
             changes = {
                 "verdict": "QUERY" if number % 2 else "TRUST",
                 "tenant_id": None if number % 3 else "acme",
-                "action_type": "support.credit" if number % 5 else _ACTION,
-                "created_at": _LATER if number > 1200 else _AT,
+                "action_type": "support.credit" if number % 5 else ACTION,
+                "created_at": LATER if number > 1200 else AT,
             }
-            transaction.append_decision(_decision(number, **changes))
+            transaction.append_decision(decision(number, **changes))
     everything = list(range(1204, 0, -1))
     _expect("all decisions", everything, [row.seq for row in store.decisions(limit=10_000)])
     _expect("the newest", [1204, 1203], [row.seq for row in store.decisions(limit=2)])
     _expect("none", [], list(store.decisions(limit=0)))
     _expect("before a seq", [2, 1], [row.seq for row in store.decisions(limit=9, before_seq=3)])
-    _expect("since", [1204, 1203, 1202, 1201], [row.seq for row in store.decisions(limit=9, since=_LATER)])
+    _expect("since", [1204, 1203, 1202, 1201], [row.seq for row in store.decisions(limit=9, since=LATER)])
     wanted = [number for number in everything if number % 2 and not number % 3 and not number % 5]
-    filtered = store.decisions(limit=10_000, verdict="QUERY", tenant_id="acme", action_type=_ACTION)
+    filtered = store.decisions(limit=10_000, verdict="QUERY", tenant_id="acme", action_type=ACTION)
     _expect("all filters", wanted, [row.seq for row in filtered])
 
 
@@ -261,8 +205,8 @@ def ids_are_found_by_their_beginning(provider: Provider) -> None:
     ids = ["AB1", "AA2", "AB3", "B4", "A%5", "A_6"]
     with store.write() as transaction:
         for decision_id in ids:
-            transaction.append_decision(_decision(1, decision_id=decision_id))
-            transaction.append_memory(replace(_item(1), memory_id=decision_id))
+            transaction.append_decision(decision(1, decision_id=decision_id))
+            transaction.append_memory(replace(item(1), memory_id=decision_id))
     for prefix in ("", "A", "AB", "AB1", "A%", "A_", "C", "ab"):
         expected = [each for each in ids if each.startswith(prefix)]
         _expect(f"ids that begin with {prefix!r}", expected, store.decision_ids(prefix, limit=9))
@@ -270,7 +214,7 @@ def ids_are_found_by_their_beginning(provider: Provider) -> None:
     hashes = ["sha256:ab1", "sha256:aa2", "sha256:ab3"]
     with store.write() as transaction:
         for policy_hash in hashes:
-            transaction.append_policy(replace(_POLICY, policy_hash=policy_hash))
+            transaction.append_policy(replace(POLICY, policy_hash=policy_hash))
     for prefix in ("", "sha256:a", "sha256:ab", "sha256:ab1", "sha256:b"):
         expected = [each for each in hashes if each.startswith(prefix)]
         _expect(f"hashes that begin with {prefix!r}", expected, store.policy_hashes(prefix, limit=9))
@@ -285,16 +229,16 @@ def one_transaction_at_a_time(provider: Provider) -> None:
     with store.write() as transaction:
         with _refused("a write within a write", StoreUnavailableError), store.write():
             pass
-        transaction.append_decision(_decision(1000))
+        transaction.append_decision(decision(1000))
     with _refused("writing after the end", StoreUnavailableError):
-        transaction.append_decision(_decision(1001))
+        transaction.append_decision(decision(1001))
     failures: list[LumynError] = []
 
     def append(start: int) -> None:
         try:
             for number in range(start, start + 10):
                 with store.write() as each:
-                    each.append_decision(_decision(number))
+                    each.append_decision(decision(number))
         except LumynError as error:
             failures.append(error)
 
@@ -316,14 +260,14 @@ def several_writers_share_one_history(provider: Provider) -> None:
     _expect("the identity", store.store_id, other.store_id)
     for number in range(1, 9):
         with (store if number % 2 else other).write() as transaction:
-            _expect("seq", number, transaction.append_decision(_decision(number)))
+            _expect("seq", number, transaction.append_decision(decision(number)))
     with store.write() as transaction:
         before = transaction.memory_version
     with other.write() as transaction:
-        transaction.append_memory(_item(1))
+        transaction.append_memory(item(1))
     with store.write() as transaction:
         _expect("the memory version is as before", False, transaction.memory_version == before)
-        _expect("memory of another writer", 1, len(list(transaction.memory_items("acme", _ACTION))))
+        _expect("memory of another writer", 1, len(list(transaction.memory_items("acme", ACTION))))
     _expect("rows", 9, read_journal(other, checkpoint_of).size)
     other.close()
 
@@ -337,7 +281,7 @@ def memory_version_changes_with_memory(provider: Provider) -> None:
             with store.write() as transaction:
                 seen.append(transaction.memory_version)
         with store.write() as transaction:
-            transaction.append_memory(_item(number))
+            transaction.append_memory(item(number))
     _expect("versions while nothing was learned", seen[::2], seen[1::2])
     _expect("versions after something was learned", sorted(set(seen)), seen[::2])
 
@@ -345,9 +289,9 @@ def memory_version_changes_with_memory(provider: Provider) -> None:
 def rows_are_linked_from_the_first_to_the_last(provider: Provider) -> None:
     """Leaves and chain can be recomputed from what is stored; each row can be proved to be in the journal."""
     store = provider.new()
-    _fill(store)
+    fill(store)
     with store.write() as transaction:
-        transaction.append_decision(_decision(2))
+        transaction.append_decision(decision(2))
 
     def found(store: InspectableStore) -> None:
         with store.journal() as journal:
@@ -372,7 +316,7 @@ def rows_are_linked_from_the_first_to_the_last(provider: Provider) -> None:
 def a_store_keeps_its_identity(provider: Provider) -> None:
     """Creating again changes nothing; two stores are never the same one."""
     store = provider.new()
-    _fill(store)
+    fill(store)
     first = store.store_id
     _expect("an identity of 32 hex digits", True, re.fullmatch("[0-9a-f]{32}", first) is not None)
     store.create()
@@ -388,7 +332,7 @@ def a_closed_store_opens_again(provider: Provider) -> None:
     other = provider.again(store)
     if other is None:
         return
-    _fill(store)
+    fill(store)
     for _ in range(2):
         store.close()
     _expect("the decisions", ["D0001"], store.decision_ids("", limit=9))
