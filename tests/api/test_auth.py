@@ -240,6 +240,8 @@ def test_what_cannot_be_remembered_is_not_taken(signed: Client, tmp_path: Path) 
     reply = signed.signed(*DECIDE, request_document())
     assert (503, "STORAGE_UNAVAILABLE", "ABSTAIN") == (reply.status, reply.code, reply.data["verdict"])
     assert [] == stored(tmp_path)
+    ready = signed.call("GET", "/readyz")
+    assert (503, "STORAGE_UNAVAILABLE") == (ready.status, ready.data["store"])
 
 
 def test_secrets_are_changed_without_a_gap(tmp_path: Path) -> None:

@@ -250,6 +250,19 @@ def test_a_store_that_is_gone_is_an_abstention(client: Client, tmp_path: Path) -
     assert 200 == client.decide().status
 
 
+def test_probing_all_the_time_troubles_the_store_once(client: Client, tmp_path: Path) -> None:
+    """It is not signed: what it finds counts for a while, and none of it stays."""
+    client.decide()
+    before = stored(tmp_path), (tmp_path / "lumyn.db").read_bytes()
+    probe = client.service.gate.store.probe
+    asked = []
+    client.service.probe = lambda: asked.append(probe())  # type: ignore[method-assign]
+    replies = client.together([("GET", "/readyz")] * 10)
+    assert {200} == {reply.status for reply in replies}
+    assert 1 == len(asked)
+    assert before == (stored(tmp_path), (tmp_path / "lumyn.db").read_bytes())
+
+
 def test_a_locked_store_is_an_abstention_even_for_a_dry_run(client: Client, tmp_path: Path) -> None:
     holder = sqlite3.connect(tmp_path / "lumyn.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")

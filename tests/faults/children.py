@@ -105,6 +105,7 @@ def fill(path: str, act: str) -> dict[str, Any]:
         kept = gate.decide(refund("kept"))
         assert kept.persisted
         make_room = {"rlimit": limit_file_size, "tmpfs": fill_file_system}[act](store)
+        gate.store.probe()
         records = decide_until_refused(gate)
         # A small record may still find room in a page that is there already.
         records += [gate.decide(refund(f"again-{number}")) for number in range(20)]
@@ -118,7 +119,15 @@ def fill(path: str, act: str) -> dict[str, Any]:
         except StoreUnavailableError:
             labelled = False
         stored = {record.decision_id for record in records if record.persisted} | {kept.decision_id, *before.records}
+        with gate.store.write():
+            pass  # what is taken back needs no room, and tells nothing of it
+        try:
+            gate.store.probe()
+            raise AssertionError("a probe found room where there is none")
+        except StoreUnavailableError as error:
+            errors.add(error.detail)
         make_room()
+        gate.store.probe()
         after = gate.decide(refund("after"))
         assert after.persisted, storage_error(after)
         stored.add(after.decision_id)

@@ -1,13 +1,16 @@
-"""The service is stopped, or killed, under the hands of 200 callers; what it answered is in the store, whole."""
+"""The service under faults: what it answered is in the store, whole, and a full disk is told before anybody decides."""
 
 from __future__ import annotations
 
 import http.client
+import importlib
+import os
 import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from api.harness import JSON, Server, as_bytes, request_document, serving
@@ -17,6 +20,7 @@ from lumyn.core.verify import verify
 from lumyn.store import open_store
 
 pytestmark = pytest.mark.faults
+resource: Any = None if os.name == "nt" else importlib.import_module("resource")
 
 
 def sent_by(server: Server, count: int, acknowledged: list[bytes], stop: threading.Event) -> None:
@@ -57,3 +61,26 @@ def test_every_answer_is_in_the_store(tmp_path: Path, number: int) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'lumyn.db'}")
     assert verify(store).ok
     store.close()
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs prlimit")
+def test_a_disk_that_is_full_is_not_ready(tmp_path: Path) -> None:
+    """As soon as no decision would find room, not when the first did not; and ready again when there is room."""
+    with serving(tmp_path) as server:
+        assert 200 == server.call("GET", "/readyz").status
+        assert 200 == server.call("POST", "/v0/decide", request_document()).status
+        log = (tmp_path / "lumyn.db-wal").stat().st_size
+        limits = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (log - 4_096, resource.RLIM_INFINITY))
+        time.sleep(1.1)  # for so long what was found counts
+        full = server.call("GET", "/readyz")
+        assert (503, "unavailable") == (full.status, full.data["status"])
+        assert full.data["store"] in {"STORE_FULL", "STORE_IO_ERROR"}
+        assert "1" == full.headers["retry-after"]
+        answers = [server.call("POST", "/v0/decide", request_document()).status for _ in range(20)]
+        assert 503 == answers[-1]
+        assert 200 == server.call("GET", "/healthz").status
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, limits)
+        time.sleep(1.1)
+        assert 200 == server.call("GET", "/readyz").status
+        assert 1 + answers.count(200) == len(stored(tmp_path))
+        assert 200 == server.call("POST", "/v0/decide", request_document()).status

@@ -16,7 +16,7 @@ from lumyn.store import conformance, open_store
 from lumyn.store.base import StoredDecision
 from lumyn.store.conformance import CHECKS, Check, NonConformanceError, Provider
 from lumyn.store.journal import InspectableStore
-from lumyn.store.samples import fill
+from lumyn.store.samples import decision, fill
 from lumyn.store.scratch import ScratchStore
 
 
@@ -142,6 +142,13 @@ def normalised(found: Any, decision: StoredDecision, **options: Any) -> int:
     return found(replace(decision, record_json=unicodedata.normalize("NFC", decision.record_json)), **options)
 
 
+def leaving_something(found: Any) -> None:
+    found()
+    store = found.__self__
+    with store.write() as transaction:
+        transaction.append_decision(decision(100 + len(store.decision_ids("", limit=99))))
+
+
 WRONG: dict[str, dict[str, Any]] = {
     "seq": {"append_decision": shifted},
     "tenants share memory": {"memory_items": without_tenant},
@@ -156,6 +163,8 @@ WRONG: dict[str, dict[str, Any]] = {
     "event forgotten": {"append_event": lambda found, event: 3},
     "policy known too soon": {"knows_policy": lambda found, policy_hash: True},
     "memory version stays": {"memory_version": 7},
+    "probe leaves something": {"probe": leaving_something},
+    "probe looks at nothing": {"probe": lambda _: None},
     "limit left out": {"memory_items": lambda found, *args, limit=None, **options: found(*args, **options)},
     "text changed": {"append_decision": normalised},
 }

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -54,26 +54,36 @@ class SeenRequests:
         Raises:
             StoreUnavailableError: It cannot be remembered, so the request must not be taken.
         """
-        with self._lock:
-            try:
-                db = self._connection or self._open()
-                new = db.execute(_INSERT, (request_id, expires_at + _SLACK_S)).rowcount == 1
-                now = self._now()
-                if now >= self._forget_at:
-                    self._forget_at = now + _EVERY_S
-                    db.execute(_FORGET, (int(now),))
-            except (sqlite3.Error, OSError) as error:
-                self._drop()
-                raise StoreUnavailableError(
-                    "the ids of signed requests cannot be kept",
-                    hint="the file is beside the store; its folder must be writable",
-                ) from error
+        with self._opened() as db:
+            new = db.execute(_INSERT, (request_id, expires_at + _SLACK_S)).rowcount == 1
+            now = self._now()
+            if now >= self._forget_at:
+                self._forget_at = now + _EVERY_S
+                db.execute(_FORGET, (int(now),))
         return new
+
+    def probe(self) -> None:
+        """Raise `StoreUnavailableError` unless an id could be remembered now; leaves nothing behind."""
+        with self._opened() as db:
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("ROLLBACK")
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._drop()
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                yield self._connection or self._open()
+            except (sqlite3.Error, OSError) as error:
+                self._drop()
+                raise StoreUnavailableError(
+                    "the ids of signed requests cannot be kept",
+                    hint="the file is beside the store; it and its folder must be writable",
+                ) from error
 
     def _open(self) -> sqlite3.Connection:
         if self._path is not None:

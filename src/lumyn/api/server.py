@@ -72,14 +72,13 @@ def serve(config: Config, *, announce: Callable[[Listening], None]) -> None:
     Raises:
         InvalidConfigError: The address cannot be listened at, or must not be without signatures; or as `create_app`.
         InvalidPolicyError: The policy is not usable.
-        StoreUnavailableError: The store cannot be written.
+        StoreUnavailableError: No decision could be kept.
     """
     log = Log().to_stderr()
     quiet_libraries()
     service = Service(config, log=log)
     try:
-        with service.gate.store.write():
-            pass  # a service that could keep nothing does not begin
+        service.probe()  # a service that could keep nothing does not begin
         listener = _listener(config)
     except BaseException:  # an interrupt too must not leave the store and its threads open
         service.close()

@@ -231,6 +231,17 @@ class Service:
 
     # --- probes --------------------------------------------------------------------------------------------------
 
+    def probe(self) -> None:
+        """
+        Return when a decision could be made and kept now.
+
+        Raises:
+            StoreUnavailableError: It could not: the store, or the ids of signed requests, cannot be written.
+        """
+        self._gate.store.probe()
+        if self.config.service.keys:
+            self.seen.probe()
+
     def ready(self) -> Answer:
         """Return whether decisions can be made and kept now: 200, or 503."""
         failure = self._store_failure()
@@ -244,13 +255,12 @@ class Service:
 
     def _store_failure(self) -> str | None:
         checked_at, failure = self._store_checked
-        if (
-            time.monotonic() - checked_at < _CHECK_AGAIN_S
-        ):  # a probe is not signed: it must not be a way to keep us busy
+        # Whoever asks is not signed: however often that is, the store is troubled once in a while.
+        if time.monotonic() - checked_at < _CHECK_AGAIN_S:
             return failure
         try:
-            with self._gate.store.write():
-                failure = None  # a store that can be written; nothing is
+            self.probe()
+            failure = None
         except StoreUnavailableError as error:
             failure = error.detail
         self._store_checked = (time.monotonic(), failure)

@@ -181,6 +181,9 @@ class Store(Protocol):
     def check(self) -> None:
         """Open the store if it is not open, and raise when it cannot be used."""
 
+    def probe(self) -> None:
+        """Raise unless a decision could be written and kept now; leaves nothing behind."""
+
     def write(self) -> AbstractContextManager[Transaction]:
         """Begin a write transaction; it commits when the block ends and rolls back when it raises."""
 

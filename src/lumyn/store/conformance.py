@@ -223,6 +223,24 @@ def ids_are_found_by_their_beginning(provider: Provider) -> None:
     _expect("the first ids of items", ids[:2], store.memory_ids("", limit=2))
 
 
+def a_probe_leaves_nothing(provider: Provider) -> None:
+    """However often; and it is refused while a write is under way, as that of a decision would be."""
+    store = provider.new()
+    fill(store)
+    with store.write() as transaction:
+        before = transaction.memory_version
+        with _refused("a probe within a write", StoreUnavailableError):
+            store.probe()
+    for _ in range(3):
+        store.probe()
+    _expect("rows", 4, read_journal(store, checkpoint_of).size)
+    with store.write() as transaction:
+        _expect("the memory version", before, transaction.memory_version)
+        _expect("the next seq", 5, transaction.append_decision(decision(2)))
+    with store.journal() as journal:
+        _expect("what is wrong", [], [*journal.identity(), *journal.structure()])
+
+
 def one_transaction_at_a_time(provider: Provider) -> None:
     """A write within a write is refused and does no harm; threads take turns; a transaction that ended is over."""
     store = provider.new()
@@ -349,6 +367,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     a_policy_is_kept_once,
     decisions_are_listed_newest_first,
     ids_are_found_by_their_beginning,
+    a_probe_leaves_nothing,
     one_transaction_at_a_time,
     several_writers_share_one_history,
     memory_version_changes_with_memory,

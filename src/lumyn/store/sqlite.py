@@ -20,6 +20,7 @@ from lumyn.store.base import Event, StoredDecision, StoredPolicy
 from lumyn.store.failures import unavailable, unreachable
 from lumyn.store.files import FileIdentity, create_store, initialise, open_existing
 from lumyn.store.forking import watch
+from lumyn.store.probing import probe
 from lumyn.store.rows import (
     decision_from_rows,
     decision_from_stored,
@@ -119,6 +120,18 @@ class SqliteStore:
         """Open the store if it is not open, and raise `StoreUnavailableError` when it cannot be used."""
         with self._exclusively() as until:
             self._open(until)
+
+    def probe(self) -> None:
+        """Raise `StoreUnavailableError` unless a decision could be kept now; leaves nothing behind."""
+        with self.write():
+            pass
+        path = self.path
+        if path is not None:
+            with self._exclusively() as until:
+                try:
+                    probe(path, until=until)
+                except DRIVER_ERRORS as error:
+                    raise unavailable(error) from error
 
     def close(self) -> None:
         """Close the connection; a later call reopens the file. A store in memory is lost."""

@@ -47,6 +47,10 @@ class FaultStore:
         """Open it, and raise when it cannot be used."""
         self._reading().check()
 
+    def probe(self) -> None:
+        """Raise unless a decision could be kept."""
+        self._writing().probe()
+
     def write(self) -> AbstractContextManager[Transaction]:
         """Begin a write transaction."""
         return self._writing().write()
