@@ -74,6 +74,28 @@ def test_two_that_disagree_about_a_place_are_both_refused(file: Path, tmp_path: 
     assert "a: 1  # one\nb: 5\n" == file.read_text()
 
 
+def test_a_record_that_cannot_be_replaced_keeps_the_vector_as_it_is(file: Path, tmp_path: Path) -> None:
+    """A vector that names it would rest on what is not there; another one of the same file goes with it."""
+    golden = file.with_name("_golden.yaml")
+    golden.write_text(TEXT)
+    golden.chmod(0o444)
+    changes = (*proposal("/a", 3).changes, *proposal("/a", 3, file="vectors/_golden.yaml").changes)
+    digests = {NAME: text_digest(TEXT), "vectors/_golden.yaml": text_digest(TEXT)}
+    both = Proposal(file=NAME, vector_id="v", changes=changes, digests=digests)
+    written = rewrite([both, proposal("/b", 5, vector_id="w")], root=tmp_path)
+    assert ["its file is read-only", "its file changed meanwhile: run again"] == reasons(written)
+    assert ((), (), TEXT, TEXT) == (written.done, written.files, file.read_text(), golden.read_text())
+
+
+def test_two_that_disagree_about_a_golden_record_are_told_its_name(file: Path, tmp_path: Path) -> None:
+    golden = "vectors/_golden.yaml"
+    file.with_name("_golden.yaml").write_text(TEXT)
+    pair = [proposal("", value, file=golden, vector_id=f"v{value}") for value in (3, 4)]
+    assert [f"`{golden}` stands for several vectors, which came out differently"] * 2 == reasons(
+        rewrite(pair, root=tmp_path)
+    )
+
+
 def test_files_outside_and_links_are_refused(file: Path, tmp_path: Path) -> None:
     (tmp_path / "vectors" / "link.yaml").symlink_to("a.yaml")
     outside = tmp_path.parent / "outside.yaml"
@@ -208,6 +230,16 @@ def test_who_may_rest_on_a_golden_record_counts(suite_root: Root) -> None:
     assert ["vectors/other.json"] == list(files_resting_on("vectors/_\u00e9.json", suite_root.path, besides=known))
     vectors = suite_root.suite(f"- {{ name: one, {SMALL}, expect: {{}} }}\n").vectors
     assert ("one",) == vectors_resting_on("vectors/_g.json", vectors, suite_root.path)
+
+
+def test_a_neighbour_in_a_folder_with_a_dot_counts(suite_root: Root) -> None:
+    """Pytest passes such folders over, unless somebody names them: then all of their files are vectors like others."""
+    for name in (".team/a.yaml", ".team/b.yaml", ".tox/c.yaml"):
+        suite_root.write(name, "expect: { record: { $exact: vectors/_g.json } }\n")
+    found = lambda *known: list(files_resting_on("vectors/_g.json", suite_root.path, besides=known))  # noqa: E731
+    assert [] == found("vectors/_g.json")
+    assert [".team/b.yaml"] == found(".team/a.yaml")
+    assert [] == found(".team/a.yaml", ".team/b.yaml")
 
 
 def test_an_expected_failure_can_be_written(suite_root: Root) -> None:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from lumyn.documents.pointers import pointer_tokens
+from lumyn.documents.writing import same
 from lumyn.model import JsonValue
 
-__all__ = ["Change", "ChangeRefusedError", "Proposal", "changed", "text_digest"]
+__all__ = ["Change", "ChangeRefusedError", "Proposal", "agree", "changed", "disagreement", "text_digest"]
 
 
 class ChangeRefusedError(ValueError):
@@ -99,6 +100,17 @@ class Proposal:
 def text_digest(text: str) -> str:
     """Return what tells whether a file still says what it said."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def agree(changes: Sequence[Change]) -> bool:
+    """Return whether changes of one place, at least one, come to the same."""
+    first = changes[0]
+    return all(each.delete == first.delete and same(each.value, first.value) for each in changes)
+
+
+def disagreement(file: str, pointer: str) -> str:
+    """Return why nobody's change of a place is made where they do not agree; a golden record is one place."""
+    return f"`{pointer or file}` stands for several vectors, which came out differently"
 
 
 def changed(value: JsonValue, changes: Iterable[Change]) -> JsonValue:

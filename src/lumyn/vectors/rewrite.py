@@ -17,10 +17,9 @@ from lumyn._files import replace_file
 from lumyn.documents import Document, load, read_bytes
 from lumyn.documents.editing import EditRefusedError, edited
 from lumyn.documents.pointers import pointer_tokens
-from lumyn.documents.writing import same
 from lumyn.errors import InvalidVectorError
 from lumyn.model import JsonValue
-from lumyn.vectors.changes import Change, ChangeRefusedError, Proposal, changed, text_digest
+from lumyn.vectors.changes import Change, ChangeRefusedError, Proposal, agree, changed, disagreement, text_digest
 from lumyn.vectors.sharing import files_resting_on
 from lumyn.vectors.sources import LIMITS
 
@@ -59,8 +58,8 @@ def rewrite(proposals: Sequence[Proposal], *, root: Path) -> Rewritten:
     Apply proposals to the files below `root`.
 
     A place that several vectors share, in their file or in a golden record, is changed only when each of them proposes
-    the same for it, whether it ran or not. A file that changed
-    since the proposals were made, that a symbolic link leads to, or that could not be changed in place is left alone.
+    the same for it, whether it ran or not. A file that changed since the proposals were made, that a symbolic link
+    leads to, or that could not be changed in place is left alone.
     """
     refused: dict[int, str] = {number: each.refused for number, each in enumerate(proposals) if each.refused}
     drafts: dict[str, _Draft] = {}
@@ -136,11 +135,10 @@ def _disagreeing(document: Document, file: str, members: Sequence[tuple[int, Pro
             if change.file == file:
                 wanted.setdefault(change.pointer, []).append((number, change))
     for pointer, changes in wanted.items():
-        first = changes[0][1]
         rows = _rows(document.value, pointer)
         asked = Counter(number for number, _ in changes)
-        if any(each.delete != first.delete or not same(each.value, first.value) for _, each in changes):
-            why = f"`{pointer}` stands for several vectors, which came out differently"
+        if not agree([each for _, each in changes]):
+            why = disagreement(file, pointer)
         elif rows is not None and len(asked) < rows:
             why = f"`{pointer}` stands for all {rows} rows of a table, and {len(asked)} came out this way"
         else:

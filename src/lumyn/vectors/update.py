@@ -16,7 +16,7 @@ from lumyn.documents.editing import EditRefusedError, edited
 from lumyn.documents.writing import same
 from lumyn.errors import InvalidVectorError, LumynError
 from lumyn.model import JsonObject, JsonValue
-from lumyn.vectors.changes import Change, ChangeRefusedError, Proposal, changed, text_digest
+from lumyn.vectors.changes import Change, ChangeRefusedError, Proposal, agree, changed, disagreement, text_digest
 from lumyn.vectors.drift import DriftKind
 from lumyn.vectors.expect import equal
 from lumyn.vectors.format import DecideStep, Step, Suite, Vector, VectorPath
@@ -199,14 +199,15 @@ class _Proposing:
         attempt.changes[name, ""] = Change(file=name, pointer="", value=value)
 
     def _refuse_conflicts(self) -> None:
-        known: dict[tuple[str, str], _Attempt] = {}
+        """Refuse everybody who would change a place for which somebody else wants something else."""
+        sharing: dict[tuple[str, str], list[_Attempt]] = {}
         for attempt in self._attempts:
-            for place, change in attempt.changes.items():
-                other = known.setdefault(place, attempt)
-                theirs = other.changes[place]
-                if theirs.delete != change.delete or not same(theirs.value, change.value):
-                    for each in (other, attempt):
-                        each.refuse(f"`{place[1] or place[0]}` stands for several vectors, which came out differently")
+            for place in attempt.changes:
+                sharing.setdefault(place, []).append(attempt)
+        for place, attempts in sharing.items():
+            if not agree([attempt.changes[place] for attempt in attempts]):
+                for attempt in attempts:
+                    attempt.refuse(disagreement(*place))
 
     def _try(self, attempts: Sequence[_Attempt]) -> None:
         """Run what is waiting with its changes in place; what fails by itself is refused, the others go on."""
