@@ -30,7 +30,7 @@ from lumyn.report.text import printable
 from lumyn.vectors.runner import Outcome, VectorResult
 from pytest_lumyn.item import VectorItem
 from pytest_lumyn.options import absolute
-from pytest_lumyn.report import Reporter
+from pytest_lumyn.report import Reporter, named_policy
 from pytest_lumyn.reports import Reports
 from pytest_lumyn.settings import Settings
 from pytest_lumyn.tally import Tally
@@ -135,7 +135,7 @@ class Strength:
         self._reporter = reporter
         self._observed: dict[str, list[tuple[str, Observation]]] = {}
         self._policies: dict[str, Policy] = {}
-        self._shipped: set[str] = set()
+        self._shipped: set[tuple[str, str]] = set()
         self._reports: list[tuple[CoverageReport | None, MutationReport]] = []
         self._lines: list[list[str]] = []
         self._named: dict[str, str] = {}
@@ -175,15 +175,21 @@ class Strength:
         for step in result.steps:
             found = observe_step(result.vector.node_id, step, policy)
             if found is not None:
-                self._policies.setdefault(policy.policy_hash, policy)
+                self._keep(policy)
                 yield policy.policy_hash, found
 
+    def _keep(self, policy: Policy) -> None:
+        """Keep a policy to measure: where several files hold it the first by name, not the one that came first."""
+        known = self._policies.get(policy.policy_hash)
+        if known is None or _file(policy) < _file(known):
+            self._policies[policy.policy_hash] = policy
+
     def _pack(self, found: list[tuple[str, Observation]], result: VectorResult) -> dict[str, Any]:
-        sources = {}
-        for policy_hash, _ in found:
-            if policy_hash not in self._shipped:
-                self._shipped.add(policy_hash)
-                sources[policy_hash] = [self._policies[policy_hash].source, result.vector.policy_file or "policy.yml"]
+        sources = []
+        policy = result.steps[0].policy if found else None
+        if policy is not None and (policy.policy_hash, _file(policy)) not in self._shipped:
+            self._shipped.add((policy.policy_hash, _file(policy)))
+            sources.append([policy.source, _file(policy)])
         return {
             "policies": sources,
             "decisions": [
@@ -209,8 +215,8 @@ class Strength:
             self._named.setdefault(*named)
         if data is None:
             return
-        for policy_hash, (source, file) in data["policies"].items():
-            self._policies.setdefault(policy_hash, parse_policy(source, file=file))
+        for source, file in data["policies"]:
+            self._keep(parse_policy(source, file=file))
         self._observed[report.nodeid] = [
             (each["policy"], self._unpack(each, self._policies[each["policy"]])) for each in data["decisions"]
         ]
@@ -337,3 +343,7 @@ class Strength:
             terminalreporter.write_line(f"lumyn: gates not judged: {self._note}", bold=True)
         for line in self.failures:
             terminalreporter.write_line(f"FAILED lumyn gate: {printable(line)}", red=True)
+
+
+def _file(policy: Policy) -> str:
+    return named_policy(policy)["file"]

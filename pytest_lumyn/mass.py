@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lumyn.report.text import printable
-from pytest_lumyn.report import ATTRIBUTE, IN_FULL, Reporter, cause_of, position
+from pytest_lumyn.report import ATTRIBUTE, IN_FULL, Reporter, cause_of, where
 
 __all__ = ["Curtain", "Groups"]
 
@@ -44,13 +44,15 @@ class Curtain:
             self.open(terminalreporter)
 
     def close(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Hide what is beyond the limit."""
+        """Hide what is beyond the limit, and put what is left behind the other tests in the order of its files."""
+        if FAILED not in terminalreporter.stats:
+            return
         drifted = self._reporter.drifted
-        if len(drifted) > self._limit and FAILED in terminalreporter.stats:
-            vectors = {id(report) for report in drifted}
-            self._all = terminalreporter.stats[FAILED]
-            others = [report for report in self._all if id(report) not in vectors]
-            terminalreporter.stats[FAILED] = [*others, *in_full(drifted, self._limit)]
+        self._all = terminalreporter.stats[FAILED]
+        failed, vectors = ({id(report) for report in reports} for reports in (self._all, drifted))
+        shown = in_full(drifted, self._limit) if len(drifted) > self._limit else sorted(drifted, key=where)
+        others = [report for report in self._all if id(report) not in vectors]
+        terminalreporter.stats[FAILED] = [*others, *(report for report in shown if id(report) in failed)]
 
     def open(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show everything again."""
@@ -110,20 +112,16 @@ def in_full(drifted: Sequence[Any], limit: int) -> list[Any]:
     Return the reports to print in full where there are more than `limit`, at most `IN_FULL` of each cause.
 
     The first of every cause is taken before the second of any, that of the largest cause first. What is chosen, and its
-    order, follow from what drifted, not from the order in which workers told of it.
+    order, follow from what drifted, not from the order in which workers told of it. What failed before it ran is
+    nowhere hidden, among the errors that pytest shows.
     """
     causes: dict[tuple[str, str], list[Any]] = {}
-    for report in sorted(drifted, key=where):
+    for report in sorted((each for each in drifted if each.when == "call"), key=where):
         causes.setdefault(cause_of(getattr(report, ATTRIBUTE)), []).append(report)
     groups = [causes[cause] for cause in sorted(causes, key=lambda cause: (-len(causes[cause]), cause))]
     turns = zip_longest(*(members[:IN_FULL] for members in groups))
     chosen = [report for turn in turns for report in turn if report is not None]
     return sorted(chosen[:limit], key=where)
-
-
-def where(report: pytest.TestReport) -> tuple[str, int, str]:
-    """Return what sorts reports as the files have their vectors."""
-    return position(getattr(report, ATTRIBUTE))
 
 
 def by_cause(results: Sequence[dict[str, Any]]) -> list[tuple[tuple[str, str], list[str]]]:

@@ -23,7 +23,7 @@ from pytest_lumyn.item import VectorItem, deciding_ids, shown_step
 from pytest_lumyn.settings import Settings
 from pytest_lumyn.xdist import is_worker, terminal_width
 
-__all__ = ["ATTRIBUTE", "IN_FULL", "Reporter", "cause_of", "describe", "named_policy", "position", "said_of"]
+__all__ = ["ATTRIBUTE", "IN_FULL", "Reporter", "cause_of", "describe", "named_policy", "position", "said_of", "where"]
 
 ATTRIBUTE = "lumyn"
 """Name of the attribute of a test report that holds what `describe` returns."""
@@ -66,7 +66,7 @@ class Reporter:
     @property
     def complaints(self) -> list[str]:
         """What hooks raised that were told of results, which says nothing of any vector."""
-        return [f"{said}{f', {count} times' if count > 1 else ''}" for said, count in self._complaints.items()]
+        return [f"{said}{f', {count} times' if count > 1 else ''}" for said, count in sorted(self._complaints.items())]
 
     def pytest_report_header(self) -> str:
         roots = ", ".join(dict.fromkeys(root.name for root in self._settings.roots))
@@ -175,6 +175,11 @@ class Reporter:
 def position(result: dict[str, Any]) -> tuple[str, int, str]:
     """Return what sorts results as their files have them."""
     return result["file"], result["line"], result["nodeid"]
+
+
+def where(report: pytest.TestReport) -> tuple[str, int, str]:
+    """Return what sorts reports of vectors as their files have them, whichever worker told of one first."""
+    return position(vars(report)[ATTRIBUTE])
 
 
 def cause_of(result: dict[str, Any]) -> tuple[str, str]:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -239,8 +240,9 @@ class Reports:
     def _policies(
         self, results: Sequence[Mapping[str, Any]], vectors: Sequence[VectorReport]
     ) -> Iterator[PolicyReport]:
-        named = {name: named_policy(strength.policy) for name, strength in self.strengths.items()}
-        named |= {result["policy"]["policy_hash"]: result["policy"] for result in results if "policy" in result}
+        decided = [result["policy"] for result in results if "policy" in result]
+        named = {each["policy_hash"]: each for each in sorted(decided, key=itemgetter("file"), reverse=True)}
+        named |= {name: named_policy(strength.policy) for name, strength in self.strengths.items()}
         for policy_hash, policy in sorted(named.items(), key=lambda item: (item[1]["policy_id"], item[0])):
             yield policy_report(
                 vectors,

@@ -20,7 +20,7 @@ from lumyn.vectors.rewrite import Rewritten, rewrite
 from lumyn.vectors.runner import Outcome
 from pytest_lumyn.item import VectorItem
 from pytest_lumyn.proposing import Proposals, Proposed, transition_text
-from pytest_lumyn.report import ATTRIBUTE, Reporter
+from pytest_lumyn.report import ATTRIBUTE, Reporter, where
 from pytest_lumyn.settings import Settings
 from pytest_lumyn.update import UPDATED, move, print_files, was_interrupted
 from pytest_lumyn.xdist import is_worker
@@ -88,8 +88,8 @@ class Reviewer:
         self._settle(session, chosen, self._written)
 
     def _walk(self, proposed: dict[str, Proposed]) -> list[_Choice]:
-        """Return what was chosen, in the order of the failures; nothing when the walk is interrupted."""
-        reports = [report for report in self._reporter.drifted if report.nodeid in proposed]
+        """Return what was chosen, in the order of the files; nothing when the walk is interrupted."""
+        reports = sorted((each for each in self._reporter.drifted if each.nodeid in proposed), key=where)
         chosen: list[_Choice] = []
         with _uncaptured(self._config):
             try:

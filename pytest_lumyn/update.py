@@ -18,7 +18,7 @@ from lumyn.vectors.update import preview
 from pytest_lumyn.correcting import LateFailures
 from pytest_lumyn.item import VectorItem
 from pytest_lumyn.proposing import Proposals, Proposed, transition_text
-from pytest_lumyn.report import ATTRIBUTE, Reporter
+from pytest_lumyn.report import ATTRIBUTE, Reporter, where
 from pytest_lumyn.settings import Settings, Update
 from pytest_lumyn.xdist import is_worker
 
@@ -119,7 +119,8 @@ class Updater:
         done = {(each.file, each.vector_id) for each in written.done}
         why = {(each.file, each.vector_id): reason for each, reason in written.refused}
         proposals = {each.nodeid: each.accept for each in wanted}
-        for node_id, report in self._expected.items():
+        for report in sorted(self._expected.values(), key=where):
+            node_id = report.nodeid
             proposal = proposals.get(node_id)
             key = None if proposal is None else (proposal.file, proposal.vector_id)
             if proposal is not None and key in done:

@@ -151,7 +151,8 @@ class Paper:
 
 
 def arrived(line: int, summary: str) -> SimpleNamespace:
-    return SimpleNamespace(lumyn={"nodeid": f"a.yml::v{line}", "file": "a.yml", "line": line, "summary": summary})
+    result = {"nodeid": f"a.yml::v{line}", "file": "a.yml", "line": line, "summary": summary}
+    return SimpleNamespace(lumyn=result, when="call")
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -180,7 +181,7 @@ def test_many_causes_end_in_a_count() -> None:
 
 def test_control_characters_in_a_cause_are_made_visible() -> None:
     result = {"nodeid": "a\x1b[2J", "file": "a\x1b[2J", "line": 1, "summary": "b\x1b[2J"}
-    reporter = SimpleNamespace(drifted=[SimpleNamespace(lumyn=result)])
+    reporter = SimpleNamespace(drifted=[SimpleNamespace(lumyn=result, when="call")])
     paper = Paper()
     Groups(reporter, 0).pytest_terminal_summary(paper)
     assert "\x1b" not in paper.text

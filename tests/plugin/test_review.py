@@ -65,6 +65,14 @@ def test_what_is_asked_about_stands_above_the_question(drifting: Repo) -> None:
     assert "Captured stdout" not in printed
 
 
+def test_the_order_is_that_of_the_file(drifting: Repo) -> None:
+    """Workers report in whatever order they come to it; here the last vector runs first."""
+    drifting.write("conftest.py", "def pytest_collection_modifyitems(items):\n    items.reverse()\n")
+    _, printed = review(drifting, "s\ns\ns\n")
+    asked = [line.split()[4] for line in printed.splitlines() if " of 3: " in line]
+    assert [f"{FILE}::{name}" for name in ("small", "like_a_known_fraud", "compounding")] == asked
+
+
 def test_everything_accepted_is_a_run_that_passed(drifting: Repo) -> None:
     code, printed = review(drifting, "a\na\na\n")
     assert 0 == code
