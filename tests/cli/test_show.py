@@ -68,6 +68,16 @@ def test_filters(lumyn: Lumyn, decisions: list[str], options: list[str], expecte
     assert [decisions[place] for place in expected] == [record["decision_id"] for record in result.data["records"]]
 
 
+@pytest.mark.parametrize("option", ["--tenant", "--action"])
+@pytest.mark.parametrize("command", [["show"], ["export", "--jsonl"], ["backtest", "policies/support.yml"]])
+def test_a_filter_that_is_no_text_is_bad_input(
+    lumyn: Lumyn, decisions: list[str], command: list[str], option: str
+) -> None:
+    """Undecodable bytes of an argument arrive as lone surrogates: the store is not to blame."""
+    result = lumyn(*command, option, "\udcff")
+    assert (3, True) == (result.code, "[UNICODE_INVALID]" in result.err)
+
+
 def test_one_decision_by_id_by_its_beginning_in_any_case_and_as_the_last(lumyn: Lumyn, decisions: list[str]) -> None:
     whole = decisions[1]
     beginning = whole[: next(n for n in range(1, 27) if 1 == sum(each.startswith(whole[:n]) for each in decisions))]

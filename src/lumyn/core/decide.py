@@ -17,6 +17,7 @@ from lumyn.core import experience, retraction
 from lumyn.core.appending import append_decided, committed, earlier_record
 from lumyn.core.clock import Clock, IdSource, SystemClock, UlidSource, rfc3339
 from lumyn.core.drafts import Draft, record_writer
+from lumyn.core.given import check_needed, known_count, known_label, known_verdict
 from lumyn.core.judge import judge
 from lumyn.core.memory import CATCH_UPS, MemoryCache
 from lumyn.core.records import DecisionRecord, record_from_json
@@ -269,7 +270,7 @@ class Gate:
             StoreUnavailableError: Nothing was written.
             InvalidRequestError: The label is not known, or a text cannot be kept.
         """
-        return experience.label(self, decision_id, experience.known_label(label), note=note, actor=actor)
+        return experience.label(self, decision_id, known_label(label), note=note, actor=actor)
 
     def seed(
         self,
@@ -287,7 +288,7 @@ class Gate:
             StoreUnavailableError: Nothing was written.
             InvalidRequestError: The label is not known, or a text cannot be kept.
         """
-        return experience.seed(self, experience.known_label(label), request, summary=summary, memory_id=memory_id)
+        return experience.seed(self, known_label(label), request, summary=summary, memory_id=memory_id)
 
     def retract(
         self,
@@ -319,7 +320,7 @@ class Gate:
             StoreUnavailableError: Nothing was written.
             InvalidRequestError: The label is not known, or a text cannot be kept.
         """
-        known = None if label is None else experience.known_label(label)
+        known = None if label is None else known_label(label)
         return retraction.retract(self, target, label=known, tenant_id=tenant_id, actor=actor, reason=reason)
 
     def append_event(
@@ -349,7 +350,8 @@ class Gate:
         return experience.append_event(self, decision_id, event_type, data or {}, actor=actor, reason=reason)
 
     def record(self, decision_id: str) -> DecisionRecord:
-        """Return a stored record. Raises `NotFoundError`, `StoreUnavailableError`."""
+        """Return a stored record. Raises `NotFoundError`, `InvalidRequestError`, `StoreUnavailableError`."""
+        check_needed(decision_id=decision_id)
         return record_from_json(self._store.decision(decision_id).record_json)
 
     def records(
@@ -362,20 +364,27 @@ class Gate:
         tenant_id: str | None = None,
         since: str | None = None,
     ) -> list[DecisionRecord]:
-        """Return stored records, newest first, at most `limit`. Filters are exact. Raises `StoreUnavailableError`."""
+        """
+        Return stored records, newest first, at most `limit`. Filters are exact.
+
+        Raises:
+            InvalidRequestError: A filter or the limit cannot be one.
+            StoreUnavailableError: The store cannot be read.
+        """
         from lumyn.core.listing import Wanted, recent
 
         wanted = Wanted(
-            verdict=None if verdict is None else Verdict(verdict),
+            verdict=None if verdict is None else known_verdict(verdict),
             reason_code=reason_code,
             action_type=action_type,
             tenant_id=tenant_id,
             since=since,
         )
-        return recent(self._store, wanted, limit=limit)
+        return recent(self._store, wanted, limit=known_count(limit, name="limit"))
 
     def events(self, decision_id: str) -> tuple[Event, ...]:
-        """Return the events of a decision in order; may be empty. Raises `StoreUnavailableError`."""
+        """Return the events of a decision in order; may be empty. Raises as `record`, but not for unknown ids."""
+        check_needed(decision_id=decision_id)
         return tuple(self._store.events(decision_id))
 
     def replay(self, decision_id: str, *, policy: Policy | None = None) -> Replay:
@@ -391,10 +400,12 @@ class Gate:
 
         Raises:
             NotFoundError: No such decision.
+            InvalidRequestError: The id cannot be one.
             StoreUnavailableError: The store cannot be read.
         """
         from lumyn.core.replay import replay_decision
 
+        check_needed(decision_id=decision_id)
         return replay_decision(self._store, decision_id, policy=policy)
 
     def trace(self, request: Mapping[str, object] | str | bytes, *, similarity: Decimal = Decimal(0)) -> Trace:

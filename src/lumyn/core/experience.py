@@ -9,14 +9,15 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from lumyn.core.clock import rfc3339
+from lumyn.core.given import check_needed, check_texts
 from lumyn.core.known import is_removed, removed_from
 from lumyn.core.records import record_from_json
 from lumyn.core.requests import request_from_document
+from lumyn.digest import FreezeError, freeze
 from lumyn.documents import join_pointer
-from lumyn.documents.text import is_encodable
 from lumyn.engine.compiled import compile_policy
 from lumyn.engine.normalize import compared_keys, features
 from lumyn.errors import InvalidRequestError, NotFoundError, Problem, StoreUnavailableError
@@ -30,9 +31,7 @@ __all__ = [
     "LABEL_EVENT",
     "RETRACTION_EVENT",
     "append_event",
-    "check_texts",
     "has_item",
-    "known_label",
     "label",
     "seed",
     "writing",
@@ -43,55 +42,12 @@ RETRACTION_EVENT: Final = "retraction"
 
 _OWN_EVENTS: Final = {LABEL_EVENT: "Gate.label", RETRACTION_EVENT: "Gate.retract"}
 _EVENT_TYPE: Final = re.compile(r"[a-z][a-z0-9_.]{0,63}")
-_MOST_CHARACTERS: Final = 4_096
-"""Of a note and the like: records tell the nearest experiences, so that a long one is stored again and again."""
 _MOST_ID_CHARACTERS: Final = 256
-
-
-def known_label(value: Label | str) -> Label:
-    """Return the label called `value`. Raises `InvalidRequestError`."""
-    try:
-        return Label(value)
-    except ValueError:
-        choices = ", ".join(f"`{each}`" for each in Label)
-        problem = Problem(
-            code="LABEL_UNKNOWN", message="the label is not known", pointer="/label", hint=f"use one of {choices}"
-        )
-        raise InvalidRequestError([problem]) from None
-
-
-def check_texts(**texts: object) -> None:
-    """
-    Return when each of these is a text that can be kept, or None.
-
-    What is appended stays. A number in place of a name would be stored, and could not be read back ever after.
-
-    Raises:
-        InvalidRequestError: `TYPE_INVALID`, `SIZE_INVALID` or `UNICODE_INVALID`, each with the name of the argument.
-    """
-    if problems := [
-        problem for name, text in texts.items() if (problem := _text_problem(f"/{name}", text)) is not None
-    ]:
-        raise InvalidRequestError(problems)
-
-
-def _text_problem(pointer: str, text: object) -> Problem | None:
-    if text is None:
-        return None
-    if not isinstance(text, str):
-        return Problem(code="TYPE_INVALID", message="must be a text", pointer=pointer)
-    if len(text) > _MOST_CHARACTERS:
-        message = f"longer than {_MOST_CHARACTERS} characters"
-        return Problem(
-            code="SIZE_INVALID", message=message, pointer=pointer, hint="keep the rest where people work on it"
-        )
-    if not is_encodable(text):
-        return Problem(code="UNICODE_INVALID", message="not UTF-8 text, or a lone surrogate in it", pointer=pointer)
-    return None
 
 
 def label(gate: Gate, decision_id: str, value: Label, *, note: str | None, actor: str | None) -> MemoryItem:
     """Append a label event and the memory item it makes; see `Gate.label`."""
+    check_needed(decision_id=decision_id)
     check_texts(note=note, actor=actor)
     now_ms = gate.clock.now_ms()
     at = rfc3339(now_ms)
@@ -131,6 +87,7 @@ def seed(
     memory_id: str | None,
 ) -> MemoryItem:
     """Append a memory item that no decision stands for; see `Gate.seed`."""
+    check_needed(summary=summary)
     check_texts(summary=summary, memory_id=memory_id)
     if memory_id is not None and not (
         0 < len(memory_id) <= _MOST_ID_CHARACTERS and memory_id.isprintable() and memory_id.strip() == memory_id
@@ -153,9 +110,11 @@ def append_event(
     gate: Gate, decision_id: str, event_type: str, data: JsonObject, *, actor: str | None, reason: str | None
 ) -> Event:
     """Append an event to a stored decision; see `Gate.append_event`."""
+    check_needed(decision_id=decision_id, type=event_type)
     check_texts(type=event_type, actor=actor, reason=reason)
     if not isinstance(data, dict):
         raise InvalidRequestError([Problem(code="TYPE_INVALID", message="must be an object", pointer="/data")])
+    data = _frozen(data)
     if _EVENT_TYPE.fullmatch(event_type) is None:
         message = "an event type is lower-case letters, digits, `_` and `.`"
         raise InvalidRequestError([Problem(code="FIELD_PATTERN", message=message, pointer="/type")])
@@ -183,6 +142,15 @@ def append_event(
         transaction.decision(decision_id)
         seq = transaction.append_event(event)
     return replace(event, seq=seq)
+
+
+def _frozen(data: JsonObject) -> JsonObject:
+    """Return a copy of the data of an event that can be kept."""
+    try:
+        frozen = freeze({"data": data})
+    except FreezeError as error:
+        raise InvalidRequestError(error.problems) from None
+    return cast("dict[str, JsonObject]", frozen)["data"]
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from lumyn.core.given import check_needed
 from lumyn.core.records import DecisionRecord, record_from_json
 from lumyn.model import Verdict
 from lumyn.store.base import Store, StoredDecision
@@ -29,6 +30,9 @@ class Wanted:
 
     Attributes:
         since: RFC 3339 in UTC with milliseconds, the earliest `created_at`.
+
+    Raises:
+        InvalidRequestError: One of the texts is none that a store can be asked for.
     """
 
     verdict: Verdict | None = None
@@ -36,6 +40,10 @@ class Wanted:
     action_type: str | None = None
     tenant_id: str | None = None
     since: str | None = None
+
+    def __post_init__(self) -> None:
+        asked = {name: getattr(self, name) for name in ("reason_code", "action_type", "tenant_id", "since")}
+        check_needed(**{name: text for name, text in asked.items() if text is not None})
 
     def met(self, row: StoredDecision, record: DecisionRecord) -> bool:
         """Return whether a decision is one of those meant."""

@@ -9,7 +9,8 @@ import hashlib
 from typing import TYPE_CHECKING, Final
 
 from lumyn.core.clock import rfc3339, ulid
-from lumyn.core.experience import LABEL_EVENT, RETRACTION_EVENT, check_texts, has_item, writing
+from lumyn.core.experience import LABEL_EVENT, RETRACTION_EVENT, has_item, writing
+from lumyn.core.given import check_needed, check_texts
 from lumyn.errors import NotFoundError
 from lumyn.model import JsonObject, Label, MemoryItem
 from lumyn.store.base import Event, Transaction
@@ -27,7 +28,8 @@ def retract(
     gate: Gate, target: str, *, label: Label | None, tenant_id: str | None, actor: str | None, reason: str | None
 ) -> MemoryItem:
     """Append the item that takes back another, with its event; see `Gate.retract`."""
-    check_texts(actor=actor, reason=reason)
+    check_needed(target=target)
+    check_texts(tenant_id=tenant_id, actor=actor, reason=reason)
     now_ms = gate.clock.now_ms()
     at, event_id = rfc3339(now_ms), gate.ids.new(now_ms)
     with writing(gate.store, lambda: has_item(gate.store, item)) as transaction:

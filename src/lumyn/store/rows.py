@@ -65,7 +65,7 @@ def decision_from_rows(rows: list[tuple[object, ...]], decision_id: str) -> Stor
     """Return the one decision found. Raises `NotFoundError` when there is none."""
     if not rows:
         raise NotFoundError(
-            f"no decision `{decision_id}` in the store",
+            f"no decision `{decision_id[:64]}` in the store",
             reason_code="DECISION_NOT_FOUND",
             hint="`lumyn show` lists the recent ones",
         )

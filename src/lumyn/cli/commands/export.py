@@ -81,18 +81,20 @@ def export(
     """
     from lumyn.cli.times import since_text
     from lumyn.core.clock import SystemClock
+    from lumyn.core.listing import Wanted
 
     chosen = any(value is not None for value in (verdict, action, reason, tenant, since, limit))
     after = None if since is None else since_text(since, now_ms=SystemClock().now_ms())
     _check_usage(decision, pack=pack, jsonl=jsonl, chosen=chosen)
+    wanted = Wanted(verdict=verdict, reason_code=reason, action_type=action, tenant_id=tenant, since=after)
     with closing(open_stored(context.obj, store)) as opened:
         if jsonl:
             rows = opened.decisions(
                 limit=sys.maxsize if reason is not None or limit is None else limit,
                 verdict=None if verdict is None else verdict.value,
-                action_type=action,
-                tenant_id=tenant,
-                since=after,
+                action_type=wanted.action_type,
+                tenant_id=wanted.tenant_id,
+                since=wanted.since,
             )
             return _write(_lines(rows, reason, limit), "records", None, output or _STDOUT, force=force, as_json=json)
         decision_id = resolve_stored(opened, decision or "")
