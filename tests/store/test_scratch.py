@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
+import warnings
+import weakref
 from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
 from lumyn.errors import StoreUnavailableError
-from lumyn.store import conformance
 from lumyn.store.base import StoredPolicy
 from lumyn.store.journal import checkpoint
+from lumyn.store.samples import fill
 from lumyn.store.scratch import _POOL, ScratchStore
 
 POLICY = StoredPolicy(policy_hash="sha256:" + "0" * 64, policy_id="p", policy_version="1", source="x", saved_at="now")
@@ -35,7 +38,7 @@ def rows(store: ScratchStore) -> int:
 
 def used() -> tuple[ScratchStore, sqlite3.Connection]:
     store = ScratchStore()
-    conformance._fill(store)
+    fill(store)
     return store, connection_of(store)
 
 
@@ -123,3 +126,19 @@ def test_few_connections_are_kept() -> None:
     for store in stores:
         store.close()
     assert 4 == len(_POOL._spare)
+
+
+def test_a_store_that_nobody_closed_is_closed_with_its_last_user() -> None:
+    """Python 3.13 warns of connections that are not, and stores hold on to themselves."""
+    store, connection = used()
+    store.close()
+    store = ScratchStore()
+    assert connection is connection_of(store)
+    gone = weakref.ref(connection)
+    del connection
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        del store
+        gc.collect()
+    assert gone() is None
+    assert [] == [each for each in caught if each.category is ResourceWarning]
