@@ -12,7 +12,7 @@ import pytest
 from lumyn import Gate, Verdict
 from lumyn.core.verify import verify
 from lumyn.documents.schema import check
-from lumyn.errors import InvalidRequestError
+from lumyn.errors import InvalidRequestError, NotFoundError
 from lumyn.policy.loader import parse_policy
 from lumyn.policy.spec import Policy
 from lumyn.store.base import Store
@@ -74,6 +74,27 @@ def test_the_data_of_an_event_is_an_object(gate: Gate, refund: Refund, data: Any
     decision_id = gate.decide(refund()).decision_id
     assert ("TYPE_INVALID", "/data") == problem_of(lambda: gate.append_event(decision_id, "override", data))
     assert () == gate.events(decision_id)
+
+
+def test_another_tenant_is_told_nothing(gate: Gate, refund: Refund) -> None:
+    """Its decisions answer as if they were not there, and nothing is written to them."""
+    decision_id = gate.decide(refund()).decision_id
+    unknown = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+    calls: list[Callable[[str, str], object]] = [
+        lambda target, tenant: gate.label(target, "failure", tenant_id=tenant),
+        lambda target, tenant: gate.append_event(target, "override", tenant_id=tenant),
+    ]
+    for call in calls:
+        told = set()
+        for target, tenant in ((decision_id, "other"), (unknown, "acme"), (unknown, "other")):
+            with pytest.raises(NotFoundError) as caught:
+                call(target, tenant)
+            told.add((caught.value.reason_code, str(caught.value).replace(target, "ID")))
+        assert 1 == len(told)
+    assert (0, 0) == rows(gate.store, decision_id)
+    for call in calls:
+        call(decision_id, "acme")
+    assert (2, 1) == rows(gate.store, decision_id)
 
 
 @pytest.mark.parametrize(("value", "code"), NOT_TEXTS)

@@ -250,7 +250,13 @@ class Gate:
             return found or self._writer.unavailable(draft, error), False
 
     def label(
-        self, decision_id: str, label: Label | str, *, note: str | None = None, actor: str | None = None
+        self,
+        decision_id: str,
+        label: Label | str,
+        *,
+        tenant_id: str | None = None,
+        note: str | None = None,
+        actor: str | None = None,
     ) -> MemoryItem:
         """
         Record what became of a decision; the label becomes experience that later decisions are compared with.
@@ -259,6 +265,7 @@ class Gate:
             decision_id: A stored decision.
             label: `failure`, `near_miss` or `success`. Of several labels for one decision the
                 gravest counts.
+            tenant_id: Only a decision of this tenant: of another one nothing is told. Of any when None.
             note: Why, in a line; shown wherever the experience is.
             actor: Who says so.
 
@@ -270,7 +277,7 @@ class Gate:
             StoreUnavailableError: Nothing was written.
             InvalidRequestError: The label is not known, or a text cannot be kept.
         """
-        return experience.label(self, decision_id, known_label(label), note=note, actor=actor)
+        return experience.label(self, decision_id, known_label(label), tenant_id=tenant_id, note=note, actor=actor)
 
     def seed(
         self,
@@ -329,6 +336,7 @@ class Gate:
         event_type: str,
         data: JsonObject | None = None,
         *,
+        tenant_id: str | None = None,
         actor: str | None = None,
         reason: str | None = None,
     ) -> Event:
@@ -339,6 +347,7 @@ class Gate:
             event_type: Lower-case name of what happened, such as `override`; not `label` or `retraction`, which
                 belong to an experience.
             data: What happened; plain JSON.
+            tenant_id: Only a decision of this tenant: of another one nothing is told. Of any when None.
             actor: Who says so.
             reason: Why, in a line; kept as `reason` in the data.
 
@@ -347,7 +356,9 @@ class Gate:
             StoreUnavailableError: Nothing was written.
             InvalidRequestError: The event is not one that can be appended.
         """
-        return experience.append_event(self, decision_id, event_type, data or {}, actor=actor, reason=reason)
+        return experience.append_event(
+            self, decision_id, event_type, data or {}, tenant_id=tenant_id, actor=actor, reason=reason
+        )
 
     def record(self, decision_id: str) -> DecisionRecord:
         """Return a stored record. Raises `NotFoundError`, `InvalidRequestError`, `StoreUnavailableError`."""

@@ -22,7 +22,8 @@ from lumyn.engine.compiled import compile_policy
 from lumyn.engine.normalize import compared_keys, features
 from lumyn.errors import InvalidRequestError, NotFoundError, Problem, StoreUnavailableError
 from lumyn.model import DecisionRequest, JsonObject, Label, MemoryItem
-from lumyn.store.base import Event, Store, Transaction
+from lumyn.store.base import Event, Store, StoredDecision, Transaction
+from lumyn.store.rows import unknown_decision
 
 if TYPE_CHECKING:
     from lumyn.core.decide import Gate
@@ -45,15 +46,17 @@ _EVENT_TYPE: Final = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 _MOST_ID_CHARACTERS: Final = 256
 
 
-def label(gate: Gate, decision_id: str, value: Label, *, note: str | None, actor: str | None) -> MemoryItem:
+def label(
+    gate: Gate, decision_id: str, value: Label, *, tenant_id: str | None, note: str | None, actor: str | None
+) -> MemoryItem:
     """Append a label event and the memory item it makes; see `Gate.label`."""
     check_needed(decision_id=decision_id)
-    check_texts(note=note, actor=actor)
+    check_texts(tenant_id=tenant_id, note=note, actor=actor)
     now_ms = gate.clock.now_ms()
     at = rfc3339(now_ms)
     memory_id, event_id = gate.ids.new(now_ms), gate.ids.new(now_ms)
     with writing(gate.store, lambda: has_item(gate.store, item)) as transaction:
-        stored = transaction.decision(decision_id)
+        stored = _decision(transaction, decision_id, tenant_id)
         kept = record_from_json(stored.record_json).to_dict()
         document = kept["request"]
         if not isinstance(document, dict):
@@ -107,11 +110,18 @@ def seed(
 
 
 def append_event(
-    gate: Gate, decision_id: str, event_type: str, data: JsonObject, *, actor: str | None, reason: str | None
+    gate: Gate,
+    decision_id: str,
+    event_type: str,
+    data: JsonObject,
+    *,
+    tenant_id: str | None,
+    actor: str | None,
+    reason: str | None,
 ) -> Event:
     """Append an event to a stored decision; see `Gate.append_event`."""
     check_needed(decision_id=decision_id, type=event_type)
-    check_texts(type=event_type, actor=actor, reason=reason)
+    check_texts(type=event_type, tenant_id=tenant_id, actor=actor, reason=reason)
     if not isinstance(data, dict):
         raise InvalidRequestError([Problem(code="TYPE_INVALID", message="must be an object", pointer="/data")])
     data = _frozen(data)
@@ -139,7 +149,7 @@ def append_event(
         actor=actor,
     )
     with writing(gate.store, lambda: _has_event(gate.store, event)) as transaction:
-        transaction.decision(decision_id)
+        _decision(transaction, decision_id, tenant_id)
         seq = transaction.append_event(event)
     return replace(event, seq=seq)
 
@@ -173,6 +183,14 @@ def has_item(store: Store, item: MemoryItem) -> bool:
     except StoreUnavailableError:
         return False
     return [item.leaf] == [each.leaf for each in found]
+
+
+def _decision(transaction: Transaction, decision_id: str, tenant_id: str | None) -> StoredDecision:
+    """Return a decision, of the tenant where one is named; that of another is as if it were not there."""
+    stored = transaction.decision(decision_id)
+    if tenant_id is not None and stored.tenant_id != tenant_id:
+        raise unknown_decision(decision_id)
+    return stored
 
 
 def _is_taken(transaction: Transaction, memory_id: str) -> bool:

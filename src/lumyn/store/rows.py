@@ -28,6 +28,7 @@ __all__ = [
     "policy_from_row",
     "policy_row",
     "require_leaf",
+    "unknown_decision",
 ]
 
 T = TypeVar("T")
@@ -64,12 +65,17 @@ def decision_from_row(row: tuple[object, ...]) -> StoredDecision:
 def decision_from_rows(rows: list[tuple[object, ...]], decision_id: str) -> StoredDecision:
     """Return the one decision found. Raises `NotFoundError` when there is none."""
     if not rows:
-        raise NotFoundError(
-            f"no decision `{decision_id[:64]}` in the store",
-            reason_code="DECISION_NOT_FOUND",
-            hint="`lumyn show` lists the recent ones",
-        )
+        raise unknown_decision(decision_id)
     return decision_from_stored(rows[0])
+
+
+def unknown_decision(decision_id: str) -> NotFoundError:
+    """Return the error for a decision that is not there."""
+    return NotFoundError(
+        f"no decision `{decision_id[:64]}` in the store",
+        reason_code="DECISION_NOT_FOUND",
+        hint="`lumyn show` lists the recent ones",
+    )
 
 
 def event_body(event: Event) -> str:
