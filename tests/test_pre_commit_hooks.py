@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ def hooks() -> dict[str, dict[str, Any]]:
 def test_the_three_hooks_are_there() -> None:
     assert {"lumyn-policy-validate", "lumyn-vectors-fmt", "lumyn-vectors"} == set(hooks())
     for hook in hooks().values():
-        assert {"id", "name", "description", "entry", "language", "files"} <= set(hook)
+        assert {"id", "name", "description", "entry", "language"} <= set(hook)
+        assert ("files" in hook) is not hook.get("always_run", False)
         assert "python" == hook["language"]
 
 
@@ -40,18 +42,26 @@ def test_the_three_hooks_are_there() -> None:
         ("lumyn-vectors-fmt", "tests/refunds.lumyn.json", True),
         ("lumyn-vectors-fmt", "policies/refunds.yml", False),
         ("lumyn-vectors-fmt", "myvectors/refunds.yml", False),
-        ("lumyn-vectors", "policies/refunds.yml", True),
-        ("lumyn-vectors", "README.md", False),
     ],
 )
 def test_patterns(hook: str, name: str, due: bool) -> None:
     assert due is bool(re.search(hooks()[hook]["files"], name))
 
 
-def run(repo: Repo, hook: dict[str, Any]) -> int:
-    """Run a hook's entry as pre-commit would, on every file of the repository."""
-    names = sorted(path.relative_to(repo.path).as_posix() for path in repo.path.rglob("*") if path.is_file())
-    files = [name for name in names if re.search(hook["files"], name)] if hook.get("pass_filenames", True) else []
+def run(repo: Repo, hook: dict[str, Any], *, changed: Sequence[str] | None = None) -> int | None:
+    """
+    Run a hook's entry as pre-commit would; None where it would skip the hook, as no file fits.
+
+    Args:
+        changed: The files it is told of, never one that a commit deletes; every file of the repository unless given.
+    """
+    names = changed
+    if names is None:
+        names = sorted(path.relative_to(repo.path).as_posix() for path in repo.path.rglob("*") if path.is_file())
+    fitting = [name for name in names if re.search(hook.get("files", ""), name)]
+    if not fitting and not hook.get("always_run", False):
+        return None
+    files = fitting if hook.get("pass_filenames", True) else []
     command = shlex.split(hook["entry"])
     assert "lumyn" == command[0]
     done = subprocess.run([sys.executable, "-m", *command, *files], cwd=repo.path, capture_output=True, check=False)
@@ -84,3 +94,12 @@ def test_what_a_commit_may_bring_in_is_stopped() -> None:
     assert as_they_were[vectors] == repo.read(vectors)
     assert {0} == {run(repo, hook) for hook in hooks().values()}
     assert as_they_were == {name: repo.read(name) for name in as_they_were}
+
+
+@pytest.mark.parametrize(("deleted", "code"), [("policies/support.yml", 3), ("vectors/support.yml", 5)])
+def test_a_commit_that_only_deletes_is_stopped_too(deleted: str, code: int) -> None:
+    """Pre-commit names no deleted file, and skips a hook that no file fits."""
+    repo = Repo()
+    subprocess.run([sys.executable, "-m", "lumyn", "init"], cwd=repo.path, capture_output=True, check=True)
+    (repo.path / deleted).unlink()
+    assert code == run(repo, hooks()["lumyn-vectors"], changed=[])
