@@ -226,7 +226,7 @@ class Collection:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config) -> None:
-        if self.settings.complete:
+        if self.settings.everywhere:
             self.tally.close()
         if not is_worker(config):
             self.tally.complaint = judge(self.settings, self.tally)

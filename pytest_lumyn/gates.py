@@ -117,7 +117,9 @@ class Gates:
         base = self._settings.base
         try:
             with suites_at(base, revision, holds_vectors=self._held_vectors) as past:
-                before = [vector for suite in past.suites.values() for vector in suite.vectors]
+                before = [
+                    vector for path, suite in past.suites.items() if self._judges(path) for vector in suite.vectors
+                ]
                 found = losses(before, self._now())
         except NotFoundError as error:
             self.failures.append(f"{GIT}{printable(revision)}: {printable(error.message)}")
@@ -144,6 +146,11 @@ class Gates:
                 yield from self._collection.shelf.suite(Path(file)).vectors
             except InvalidDocumentError:
                 continue
+
+    def _judges(self, path: str) -> bool:
+        """Whether what a file held can be missed: one that is there and was passed by is not deleted."""
+        now = self._settings.base / path
+        return now.as_posix() in self._collection.tally.files or not now.exists()
 
     def _held_vectors(self, path: PurePosixPath) -> bool:
         # Files of other formats are read by plugins, from where they are.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -60,7 +61,8 @@ class Settings:
         patterns: File name patterns of vectors and scenarios outside the roots.
         patterns_configured: Whether `lumyn_patterns` was set; each such pattern must match a file.
         arguments: Paths given on the command line; empty when pytest chose what to collect.
-        complete: Whether nothing narrows down which files are visited: only then can a folder be called empty.
+        complete: Whether every root is visited as a whole: only then can the suite be judged.
+        everywhere: Whether the command line also leaves what lies outside the roots to pytest.
         explicit: Whether the command line itself, not an ini file, asked for vectors.
         allow_empty: Whether a run without any vector file is accepted.
         min_vectors: Fewest vectors a complete run may hold.
@@ -79,6 +81,7 @@ class Settings:
     patterns_configured: bool
     arguments: tuple[Path, ...]
     complete: bool
+    everywhere: bool
     explicit: bool
     allow_empty: bool
     min_vectors: int
@@ -105,13 +108,18 @@ def read_settings(config: pytest.Config) -> Settings:
     """Read the options; raises UsageError for a path that does not exist and for a value that cannot be used."""
     given = config.args_source is config.ArgsSource.ARGS
     patterns = tuple(config.getini("lumyn_patterns"))
+    roots = _roots(config)
+    ignores = bool(config.getoption("ignore") or config.getoption("ignore_glob"))
+    wide = [_argument_path(config, each) for each in config.args if "::" not in each] if given else []
+    everywhere = not ignores and (not given or any(config.rootpath.is_relative_to(path) for path in wide))
     return Settings(
         base=config.rootpath,
-        roots=_roots(config),
+        roots=roots,
         patterns=patterns or DEFAULT_PATTERNS,
         patterns_configured=bool(patterns),
         arguments=tuple(_argument_path(config, argument) for argument in config.args) if given else (),
-        complete=not (given or config.getoption("ignore") or config.getoption("ignore_glob")),
+        complete=everywhere or (not ignores and _covered(roots, wide)),
+        everywhere=everywhere,
         explicit="--lumyn-vectors" in config.invocation_params.args,
         allow_empty=bool(config.getoption("lumyn_allow_empty")),
         min_vectors=_min_vectors(config),
@@ -171,6 +179,12 @@ def _roots(config: pytest.Config) -> tuple[Root, ...]:
                 )
             roots.setdefault(path, Root(path, name, True))
     return tuple(roots[path] for path in sorted(roots))
+
+
+def _covered(roots: Sequence[Root], paths: Sequence[Path]) -> bool:
+    """Whether there are roots, and each lies below one of the paths."""
+    there = [root for root in roots if root.path.exists()]
+    return bool(there) and all(any(root.path.is_relative_to(path) for path in paths) for root in there)
 
 
 def _argument_path(config: pytest.Config, argument: str) -> Path:

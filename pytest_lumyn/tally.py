@@ -90,7 +90,7 @@ def judge(settings: Settings, tally: Tally) -> str | None:
     selection like any other. The roots and patterns one by one, and the least number, are judged on complete runs.
     """
     if not tally.files:
-        selected = bool(settings.arguments) and not settings.explicit
+        selected = bool(settings.arguments) and not settings.explicit and not settings.complete
         return None if selected or settings.allow_empty else _nothing_found(settings)
     passed_by = _passed_by(settings, tally.files)
     if passed_by:
@@ -105,7 +105,7 @@ def judge(settings: Settings, tally: Tally) -> str | None:
     if dangling:
         return f"lumyn: links to vector files that are not there: {_listed(dangling)}; mend or delete them"
     count = sum(tally.vectors.values()) - sum(tally.proposed.values())
-    if tally.complete and count < settings.min_vectors:
+    if tally.complete and count < settings.min_vectors and not _others(settings, tally.files):
         return f"lumyn: {count} vectors found, at least {settings.min_vectors} are due (lumyn_min_vectors)"
     if tally.unused:
         return "\n".join(["lumyn: shared fixtures that no vector uses", *tally.unused])
@@ -157,6 +157,23 @@ def _on_disk(settings: Settings) -> Iterator[Path]:
             yield from (Path(folder, name) for name in names if is_vector_name(name))
 
 
+def _others(settings: Settings, files: Iterable[str]) -> bool:
+    """Whether there are vector files that the paths on the command line leave out: they may be what is missing."""
+    if settings.everywhere:
+        return False
+    seen = set(files)
+    for folder, below, names in os.walk(settings.base):
+        below[:] = [each for each in below if not is_skipped(Path(folder, each))]
+        paths = (Path(folder, name) for name in names if is_vector_name(name))
+        if any(_is_named(settings, path) and path.as_posix() not in seen for path in paths):
+            return True
+    return False
+
+
+def _is_named(settings: Settings, path: Path) -> bool:
+    return any(matches(path, pattern) for pattern in settings.patterns)
+
+
 LEFT_OUT_BY = (
     "collect_ignore, norecursedirs, or a plugin that selects tests by the Python code that changed (such as "
     "pytest-testmon)"
@@ -186,7 +203,7 @@ def _unmatched(settings: Settings, files: Iterable[str]) -> list[str]:
     reached = {root.name for root in settings.roots if _any_below(root, paths)}
     configured = dict.fromkeys(root.name for root in settings.roots if root.configured)
     names = [name for name in configured if name not in reached]
-    if settings.patterns_configured:
+    if settings.patterns_configured and settings.everywhere:
         matched = {pattern for pattern in settings.patterns for path in paths if matches(path, pattern)}
         names += [pattern for pattern in settings.patterns if pattern not in matched]
     return names

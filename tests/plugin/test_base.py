@@ -201,6 +201,17 @@ def test_part_of_a_suite_is_not_compared(tracked: Repo) -> None:
     run.match("lumyn: suite not judged: part of the files was asked for")
 
 
+def test_the_folder_by_its_name_is_the_whole_suite(tracked: Repo) -> None:
+    """A scenario file elsewhere that is still there was not asked for; it is not lost."""
+    tracked.write("tests/refund.lumyn.yml", VECTORS)
+    commit(tracked)
+    assert 0 == strict(tracked, "vectors").exit_code
+    tracked.write(FILE, without(VECTORS, "small"))
+    run = strict(tracked, "vectors")
+    assert 1 == run.exit_code
+    run.match(f"deleted     {FILE}::small", "FAILED lumyn gate: 1 vector deleted since git:HEAD")
+
+
 def test_a_selection_by_name_hides_no_deletion(tracked: Repo) -> None:
     """Files are compared, not what `-k` left of them."""
     tracked.write(FILE, without(VECTORS, "small"))

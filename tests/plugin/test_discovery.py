@@ -273,6 +273,34 @@ def test_fewer_vectors_than_the_least_number_are_red(make_repo: MakeRepo) -> Non
     repo.run_pytest("--lumyn-vectors").assert_outcomes(passed=2 * PASSING)
 
 
+@pytest.mark.parametrize("paths", [("vectors",), ("tests", "vectors"), (".",)], ids=" ".join)
+@pytest.mark.parametrize("asked", ["ini", "option"])
+def test_paths_that_hold_all_the_folders_are_no_part(make_repo: MakeRepo, paths: tuple[str, ...], asked: str) -> None:
+    """`pytest --lumyn-vectors vectors` is what many a workflow says; a least number that it passed by held nothing."""
+    ini = f"[pytest]\nlumyn_vectors = true\nlumyn_min_vectors = {PASSING + 1}\n"
+    repo = make_repo({"tests/test_app.py": PYTHON_TEST, "pytest.ini": ini if asked == "ini" else "[pytest]\n"})
+    options = () if asked == "ini" else ("--lumyn-vectors", f"--lumyn-min-vectors={PASSING + 1}")
+    run = repo.run_pytest(*options, *paths)
+    assert 4 == run.exit_code, run.text
+    run.match("ERROR: lumyn: 5 vectors found, at least 6 are due (lumyn_min_vectors)")
+
+
+def test_vectors_elsewhere_may_be_what_is_missing(make_repo: MakeRepo) -> None:
+    """Of paths that leave a scenario file out, nobody can say how many vectors there are in all."""
+    repo = make_repo(
+        {"pytest.ini": f"[pytest]\nlumyn_min_vectors = {2 * PASSING}\n", "tests/refund.lumyn.yml": VECTORS}
+    )
+    repo.run_pytest("--lumyn-vectors", "vectors").assert_outcomes(passed=PASSING)
+    (repo.path / "tests/refund.lumyn.yml").unlink()
+    assert 4 == repo.run_pytest("--lumyn-vectors", "vectors").exit_code
+
+
+def test_all_of_an_empty_folder_is_red_although_the_ini_file_asked(make_repo: MakeRepo) -> None:
+    repo = make_repo(NO_VECTORS | {"pytest.ini": "[pytest]\nlumyn_vectors = true\n", "vectors/README.md": "later\n"})
+    assert 4 == repo.run_pytest(".").exit_code
+    assert 4 == repo.run_pytest("vectors").exit_code
+
+
 def test_a_least_number_that_is_none_is_a_usage_error(make_repo: MakeRepo) -> None:
     run = make_repo({"pytest.ini": "[pytest]\nlumyn_min_vectors = many\n"}).run_pytest("--lumyn-vectors")
     assert 4 == run.exit_code

@@ -104,6 +104,13 @@ def test_part_of_a_suite_is_not_judged(proposing: Repo, part: tuple[str, ...]) -
     run.match("lumyn: suite not judged: part of the files was asked for")
 
 
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n1")], ids=["alone", "workers"])
+def test_paths_that_hold_the_whole_suite_are_judged(proposing: Repo, workers: tuple[str, ...]) -> None:
+    run = proposing.run_pytest("--lumyn-vectors", "--lumyn-strict", "vectors", *workers, own_process=bool(workers))
+    assert 1 == run.exit_code, run.text
+    run.match(f"FAILED lumyn gate: {FILE}: 1 vector proposed and not approved")
+
+
 def test_a_run_that_was_stopped_is_not_judged(proposing: Repo) -> None:
     proposing.replace(
         FILE,
