@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli.harness import Lumyn
+
+from lumyn.vectors import rewrite
 
 FILE = "vectors/suggested.yml"
 
@@ -54,6 +57,81 @@ def test_an_expectation_that_is_not_so_is_not_approved(lumyn: Lumyn, workspace: 
 def test_what_is_not_proposed_cannot_be_approved(lumyn: Lumyn, workspace: Path) -> None:
     assert 5 == lumyn("vectors", "approve", "vectors/support.yml").code
     assert 5 == lumyn("vectors", "approve", "vectors/support.yml::nobody").code
+
+
+TABLES = """\
+schema_version: vector.v0
+policy: policies/support.yml
+clock: "2026-01-15T12:00:00Z"
+vectors:
+  - name: unnamed   # whatever nobody thought of
+    status: proposed   # asked by nobody in particular
+    table:
+      columns: [id, request.action.type, request.action.intent, expect.verdict, expect.reason_codes]
+      rows:
+        - [one, some.thing, try, ESCALATE, [NO_MATCH_DEFAULT_ESCALATE]]
+        - [two, other.thing, try, ESCALATE, [NO_MATCH_DEFAULT_ESCALATE]]
+  - name: mixed
+    request: { action: { type: some.thing, intent: try } }
+    table:
+      columns: [id, status, request.action.intent, expect.verdict, expect.reason_codes]
+      rows:
+        - [one, proposed, try, ESCALATE, [NO_MATCH_DEFAULT_ESCALATE]]
+        - [two, proposed, again, ESCALATE, [NO_MATCH_DEFAULT_ESCALATE]]
+  - name: story
+    status: proposed
+    steps:
+      - decide: { request: { action: { type: some.thing, intent: try } } }
+        expect: { verdict: ESCALATE, reason_codes: [NO_MATCH_DEFAULT_ESCALATE] }
+"""
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_tables_and_scenarios_are_approved_whole(lumyn: Lumyn, workspace: Path, ends: str) -> None:
+    """Of the file only the line with the status goes; line ends stay."""
+    path = workspace / "vectors/tables.yml"
+    path.write_bytes(TABLES.replace("\n", ends).encode())
+    found = lumyn("vectors", "approve", "vectors/tables.yml::unnamed", "vectors/tables.yml::story", "--json").data
+    assert ["unnamed[one]", "unnamed[two]", "story"] == [each.partition("::")[2] for each in found["approved"]]
+    lines = [line for line in TABLES.splitlines() if "    status:" not in line]
+    assert ends.join([*lines, ""]).encode() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("unnamed[one]", 5, "`unnamed[one]` is a row"),
+        ("mixed", 3, "`mixed[one]` stays proposed"),
+        ("stori", 5, "did you mean `story`?"),
+        ("", 2, "is half an id"),
+    ],
+)
+def test_nothing_is_called_approved_that_is_not(
+    lumyn: Lumyn, workspace: Path, name: str, code: int, said: str
+) -> None:
+    """Neither by an id that means something else, nor where the status would stay; least of all by a blank variable."""
+    path = workspace / "vectors/tables.yml"
+    path.write_text(TABLES, encoding="utf-8")
+    result = lumyn("vectors", "approve", f"vectors/tables.yml::{name}")
+    assert (code, TABLES) == (result.code, path.read_text(encoding="utf-8"))
+    assert said in result.err.replace("\n", " ")
+
+
+def test_a_file_that_changes_while_it_is_approved_is_left_alone(
+    lumyn: Lumyn, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What somebody saved in the meantime is not undone."""
+    path = workspace / "vectors/tables.yml"
+    path.write_text(TABLES, encoding="utf-8")
+    replace = rewrite.replace_text
+
+    def late(*arguments: Any, **named: Any) -> None:
+        path.write_text(TABLES + "# mine\n", encoding="utf-8")
+        replace(*arguments, **named)
+
+    monkeypatch.setattr(rewrite, "replace_text", late)
+    assert 3 == lumyn("vectors", "approve", "vectors/tables.yml::story").code
+    assert TABLES + "# mine\n" == path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("place", ["../suggested.yml", "vectors/../../suggested.yml", "link/suggested.yml"])

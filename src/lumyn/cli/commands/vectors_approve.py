@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -13,6 +13,10 @@ from lumyn.cli.exit_codes import ExitCode
 from lumyn.cli.options import JsonFlag
 from lumyn.cli.workspace import find_config
 from lumyn.errors import InvalidVectorError, NotFoundError, Problem
+
+if TYPE_CHECKING:
+    from lumyn.documents import Document
+    from lumyn.vectors.format import Suite
 
 __all__ = ["approve"]
 
@@ -34,16 +38,20 @@ def approve(
     folder = find_config(context.obj).folder
     wanted: dict[Path, set[str] | None] = {}
     for text in ids:
-        name, _, vector = text.partition("::")
+        name, colons, vector = text.partition("::")
+        if colons and not (name and vector):
+            raise typer.BadParameter(f"`{text}` is half an id: write FILE::NAME, or FILE for all in it")
         path = Path(name).absolute()
+        if not colons and not path.suffix and not path.exists():
+            raise NotFoundError(f"there is no file `{text}`", hint="an id is FILE::NAME, as pytest prints it")
         held = wanted.setdefault(path, set())
         if not vector or held is None:
             wanted[path] = None
         else:
             held.add(vector)
-    changes = [_approved(path, names, folder) for path, names in wanted.items()]
-    approved = [name for _, _, names in changes for name in names]
-    _write([change for change in changes if change[2]], folder)
+    drafts = [_approved(path, names, folder) for path, names in wanted.items()]
+    approved = [name for draft in drafts for name in draft.ids]
+    _write([draft for draft in drafts if draft.ids], folder)
     console = Console()
     if json:
         console.json("vectors_approve", {"approved": approved})
@@ -55,18 +63,27 @@ def approve(
     return ExitCode.OK if approved else ExitCode.NOTHING_TO_DO
 
 
-def _approved(path: Path, names: set[str] | None, folder: Path) -> tuple[Path, str, list[str]]:
+class _Draft(NamedTuple):
+    path: Path
+    document: Document
+    text: str
+    ids: list[str]
+
+
+def _approved(path: Path, names: set[str] | None, folder: Path) -> _Draft:
     """Return a file's new text and the ids it approves; raises for a vector that is not proposed there, or fails."""
+    from lumyn.documents import load
     from lumyn.documents.editing import EditRefusedError, edited
-    from lumyn.vectors.loader import load_suite
+    from lumyn.vectors.loader import load_suite, parse_suite
     from lumyn.vectors.rewrite import FileRefusedError, read_document
     from lumyn.vectors.runner import Outcome, run
+    from lumyn.vectors.sources import LIMITS
 
     suite = load_suite(path, root=folder)
     proposed = [vector for vector in suite.vectors if vector.proposed and (names is None or vector.name in names)]
     missing = (names or set()) - {vector.name for vector in proposed}
     if missing:
-        raise NotFoundError(f"no proposed vector is called `{min(missing)}` in `{path.name}`")
+        raise _not_proposed(min(missing), suite, path.name)
     for vector in proposed:
         if vector.problems or run(vector).outcome is not Outcome.PASSED:
             message = f"`{vector.name}` does not come out as it expects: change what it expects before approving it"
@@ -82,14 +99,36 @@ def _approved(path: Path, names: set[str] | None, folder: Path) -> tuple[Path, s
         text = edited(document, value).text
     except (EditRefusedError, FileRefusedError) as error:
         raise InvalidVectorError([Problem(code="LAYOUT_REFUSED", message=f"`{path.name}`: {error}")]) from None
-    return path, text, [vector.node_id for vector in proposed]
+    again = load(text.encode(), file=path.name, error=InvalidVectorError, limits=LIMITS)
+    left = {each.vector_id for each in parse_suite(again, path=path, root=folder).vectors if each.proposed}
+    for vector in proposed:
+        if vector.vector_id in left:
+            message = f"`{vector.vector_id}` stays proposed: its `status` is not a key of the vector itself"
+            hint = "take the column `status` out of its table"
+            raise InvalidVectorError([Problem(code="LAYOUT_REFUSED", message=message, span=vector.span, hint=hint)])
+    return _Draft(path, document, text, [vector.node_id for vector in proposed])
 
 
-def _write(changes: list[tuple[Path, str, list[str]]], folder: Path) -> None:
-    from lumyn.vectors.rewrite import FileRefusedError, read_document, replace_text
+def _not_proposed(name: str, suite: Suite, file: str) -> NotFoundError:
+    """Return why nothing of this name can be approved."""
+    from lumyn.vectors.findings import did_you_mean
 
-    for path, text, _ in changes:
+    proposed = {vector.name for vector in suite.vectors if vector.proposed}
+    for vector in suite.vectors:
+        if vector.vector_id == name and vector.name in proposed:
+            return NotFoundError(
+                f"`{name}` is a row in `{file}`: its table is approved as a whole", hint=f"name it `{vector.name}`"
+            )
+        if name in (vector.name, vector.vector_id):
+            return NotFoundError(f"`{name}` in `{file}` is not proposed: it counts already")
+    return NotFoundError(f"no vector is called `{name}` in `{file}`", hint=did_you_mean(name, proposed))
+
+
+def _write(drafts: list[_Draft], folder: Path) -> None:
+    from lumyn.vectors.rewrite import FileRefusedError, replace_text
+
+    for draft in drafts:
         try:
-            replace_text(path, read_document(path, path.name, folder), text, root=folder)
+            replace_text(draft.path, draft.document, draft.text, root=folder)
         except FileRefusedError as error:
-            raise InvalidVectorError([Problem(code="LAYOUT_REFUSED", message=f"`{path.name}`: {error}")]) from None
+            raise InvalidVectorError([Problem(code="LAYOUT_REFUSED", message=f"`{draft.path.name}`: {error}")]) from None
