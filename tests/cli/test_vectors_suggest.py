@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli.harness import Lumyn
+from cli.harness import Lumyn, Result
 
 from lumyn.vectors import rewrite
 
@@ -106,9 +106,7 @@ def test_tables_and_scenarios_are_approved_whole(lumyn: Lumyn, workspace: Path, 
         ("", 2, "is half an id"),
     ],
 )
-def test_nothing_is_called_approved_that_is_not(
-    lumyn: Lumyn, workspace: Path, name: str, code: int, said: str
-) -> None:
+def test_nothing_is_called_approved_that_is_not(lumyn: Lumyn, workspace: Path, name: str, code: int, said: str) -> None:
     """Neither by an id that means something else, nor where the status would stay; least of all by a blank variable."""
     path = workspace / "vectors/tables.yml"
     path.write_text(TABLES, encoding="utf-8")
@@ -142,3 +140,51 @@ def test_nothing_is_written_outside_the_workspace(lumyn: Lumyn, workspace: Path,
     assert 3 == result.code
     assert "PATH_OUTSIDE_ROOT" in result.err
     assert not (workspace.parent / "suggested.yml").exists()
+
+
+def lines(result: Result) -> str:
+    return " ".join(result.out.split())
+
+
+def test_what_takes_no_part_is_named_with_the_reason(lumyn: Lumyn, workspace: Path) -> None:
+    """A file that cannot be read, a vector that cannot run, one that fails: each would be missed otherwise."""
+    (workspace / "vectors/broken.yml").write_text("vectors: [", encoding="utf-8")
+    (workspace / "vectors/wrong.yml").write_text(TABLES.replace("[id, status", "[id, state"), encoding="utf-8")
+    drifting = TABLES.replace("    status: proposed\n", "")
+    drifting = drifting.replace("expect: { verdict: ESCALATE", "expect: { verdict: ABSTAIN")
+    (workspace / "vectors/drifting.yml").write_text(drifting, encoding="utf-8")
+    result = lumyn("vectors", "suggest", "--max", "1")
+    assert "left out vectors/broken.yml:1:11: expected the node content" in lines(result)
+    assert "left out vectors/wrong.yml:15:21: nothing uses column" in lines(result)
+    assert "left out vectors/drifting.yml::story fails and counts for nothing" in lines(result)
+    data = lumyn("vectors", "suggest", "--max", "1", "--json").data
+    assert (2, ["vectors/drifting.yml::story"]) == (data["unusable"], data["failing"])
+
+
+def test_a_folder_whose_files_cannot_be_told_is_an_error(lumyn: Lumyn, workspace: Path) -> None:
+    """Not a suite without vectors, for which everything would be suggested anew."""
+    (workspace / "vectors/support.yml").rename(workspace / "vectors/support.YML")
+    result = lumyn("vectors", "suggest")
+    assert (3, True) == (result.code, "name it `support.yml`" in result.err)
+
+
+def test_without_a_configuration_it_is_about_the_policy_that_vectors_name(lumyn: Lumyn, workspace: Path) -> None:
+    (workspace / "lumyn.toml").unlink()
+    assert "policies/support.yml" == lumyn("vectors", "suggest", "--max", "1", "--json").data["policy"]
+    text = (workspace / "policies/support.yml").read_text(encoding="utf-8")
+    (workspace / "policies/other.yml").write_text(text.replace("policy_id: ", "policy_id: other-"), encoding="utf-8")
+    (workspace / "vectors/other.yml").write_text(
+        TABLES.replace("policies/support.yml", "policies/other.yml"), encoding="utf-8"
+    )
+    result = lumyn("vectors", "suggest", "--max", "1")
+    assert (2, True) == (result.code, "policies/other.yml, policies/support.yml" in " ".join(result.err.split()))
+    result = lumyn("vectors", "suggest", "--max", "1", "--policy", "policies/support.yml")
+    assert "about policies/support.yml; vectors also name policies/other.yml" in lines(result)
+
+
+def test_nothing_is_written_where_no_run_would_read_it(lumyn: Lumyn, workspace: Path) -> None:
+    """Support files are never run; of another folder it is said that pytest has to be told."""
+    result = lumyn("vectors", "suggest", "--max", "1", "--write", "vectors/_more.yml")
+    assert (2, False) == (result.code, (workspace / "vectors/_more.yml").exists())
+    assert "ini `lumyn_paths`" in lines(lumyn("vectors", "suggest", "--max", "1", "--write", "more/more.yml"))
+    assert "ini `lumyn_paths`" not in lines(lumyn("vectors", "suggest", "--max", "1", "--write", "more/a.lumyn.yml"))

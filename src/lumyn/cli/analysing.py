@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from lumyn.cli.console import Console, counted_noun
 from lumyn.cli.progress import progress_bar
 from lumyn.errors import InvalidPolicyError, InvalidVectorError, NotFoundError, Problem
 
@@ -19,10 +19,22 @@ if TYPE_CHECKING:
     from lumyn.policy.spec import Policy
     from lumyn.vectors.format import Vector
 
-__all__ = ["GIT", "load_vectors", "named_from", "observed", "policy_at"]
+__all__ = [
+    "GIT",
+    "Loaded",
+    "Observed",
+    "Unusable",
+    "load_vectors",
+    "named_from",
+    "observed",
+    "policy_at",
+    "print_failing",
+    "print_unusable",
+]
 
 GIT: Final = "git:"
 _PATIENCE_S: Final = 60
+_MOST_UNUSABLE: Final = 3
 
 
 def policy_at(text: str) -> Policy:
@@ -104,61 +116,113 @@ def _git(*arguments: str) -> str | None:
     return None if done.returncode else done.stdout.decode("utf-8", "replace")
 
 
-def load_vectors(folder: Path, paths: list[str] | None) -> tuple[list[Vector], int]:
+class Unusable(NamedTuple):
+    """A file, or one vector in it, that cannot be run; `more` counts its problems beside the first."""
+
+    file: str
+    problem: Problem
+    more: int
+
+
+class Loaded(NamedTuple):
+    """The vectors that can run, and what cannot, by file."""
+
+    vectors: list[Vector]
+    unusable: list[Unusable]
+
+
+def load_vectors(folder: Path, paths: list[str] | None) -> Loaded:
     """
-    Return every vector that can run, and how many files cannot be used.
+    Return every vector that can run, and which files cannot be used.
 
     Args:
         paths: Files or folders, all of which must be usable; default every vector below `folder`, and then having
             none is fine.
 
     Raises:
-        InvalidVectorError: A file that was named cannot be used.
+        InvalidVectorError: A file that was named cannot be used, or which files there are cannot be told.
     """
     from lumyn.vectors.discovery import DEFAULT_PATTERNS, discover
     from lumyn.vectors.loader import load_suite
 
     patterns = DEFAULT_PATTERNS if not paths else [str(Path(path).absolute()) for path in paths]
     found: list[Vector] = []
-    unusable = 0
-    try:
-        files = discover(folder, patterns)
-    except InvalidVectorError:
-        if paths:
-            raise
-        return [], 0
+    unusable: list[Unusable] = []
+    files = discover(folder, patterns, allow_empty=not paths)
     for file in files:
         try:
             suite = load_suite(file, root=folder)
             if suite.problems:
                 raise InvalidVectorError(suite.problems)
-        except InvalidVectorError:
+        except (InvalidVectorError, InvalidPolicyError) as error:
             if paths:
                 raise
-            unusable += 1
+            unusable.append(Unusable(_shown(file, folder), error.problems[0], len(error.problems) - 1))
             continue
-        found += [vector for vector in suite.vectors if vector.skip is None and vector.xfail is None]
-    return found, unusable
+        broken = [problem for vector in suite.vectors for problem in vector.problems]
+        if broken and paths:
+            raise InvalidVectorError(broken)
+        if broken:
+            unusable.append(Unusable(_shown(file, folder), broken[0], len(broken) - 1))
+        found += [each for each in suite.vectors if each.skip is None and each.xfail is None and not each.problems]
+    return Loaded(found, unusable)
 
 
-def observed(vectors: list[Vector], *policies: Policy) -> list[Observation]:
+def _shown(file: Path, folder: Path) -> str:
+    return Path(os.path.relpath(file.absolute(), folder.absolute())).as_posix()
+
+
+def print_unusable(console: Console, unusable: list[Unusable]) -> None:
+    """Say which vector files take no part, and why."""
+    for each in unusable[:_MOST_UNUSABLE]:
+        where = "" if each.problem.span is not None else f"{each.file}: "
+        more = f", and {counted_noun(each.more, 'problem')} more" if each.more else ""
+        console.line(("left out ", "yellow"), f"{where}{each.problem}{more}", hang=9)
+    if len(unusable) > _MOST_UNUSABLE:
+        files = counted_noun(len(unusable) - _MOST_UNUSABLE, "vector file")
+        console.line(("left out ", "yellow"), f"{files} more; `lumyn vectors run` says why", hang=9)
+
+
+def print_failing(console: Console, failing: list[str]) -> None:
+    """Say which vectors take no part because they fail."""
+    if failing:
+        more = f" and {len(failing) - 1} more" if len(failing) > 1 else ""
+        said = "fails and counts" if len(failing) == 1 else "fail and count"
+        console.line(
+            ("left out ", "yellow"), f"{failing[0]}{more} {said} for nothing; `lumyn vectors run` says why", hang=9
+        )
+
+
+class Observed(NamedTuple):
+    """What vectors decided, and the ids of those that pass under none of the policies."""
+
+    rows: list[Observation]
+    failing: list[str]
+
+
+def observed(vectors: list[Vector], *policies: Policy) -> Observed:
     """Return what vectors about policies of the same name decide, each under the first policy under which it passes."""
     about = [vector for vector in vectors if vector.policy is None or vector.policy.policy_id == policies[0].policy_id]
-    found: list[Observation] = []
+    found = Observed([], [])
     with progress_bar("running vectors") as progress:
         for place, vector in enumerate(about):
-            found.extend(_decisions(vector, policies))
+            rows = _decisions(vector, policies)
+            if rows is None:
+                found.failing.append(vector.node_id)
+            else:
+                found.rows.extend(rows)
             if progress is not None:
                 progress(place + 1, len(about))
     return found
 
 
-def _decisions(vector: Vector, policies: tuple[Policy, ...]) -> Iterator[Observation]:
+def _decisions(vector: Vector, policies: tuple[Policy, ...]) -> list[Observation] | None:
+    """Return what a vector decides, None when it passes under no policy."""
     from lumyn.analysis.observations import observe
     from lumyn.vectors.runner import Outcome, run
 
     for policy in policies:
         result = run(vector, policy=policy)
         if result.outcome is Outcome.PASSED:
-            yield from observe([result], policy)
-            return
+            return observe([result], policy)
+    return None

@@ -66,12 +66,12 @@ def diff(
     """
     from lumyn.analysis.diff import diff as compare
     from lumyn.analysis.shown import confirmed_diff
-    from lumyn.cli.analysing import load_vectors, observed, policy_at
+    from lumyn.cli.analysing import load_vectors, observed, policy_at, print_failing, print_unusable
 
     before, after = policy_at(old), policy_at(new)
     folder: Path = find_config(context.obj).folder
     usable, unusable = load_vectors(folder, vectors)
-    rows = observed(usable, after, before)
+    rows, failing = observed(usable, after, before)
     found = confirmed_diff(before, after, compare(before, after, rows))
     console = Console()
     if json:
@@ -82,19 +82,18 @@ def diff(
             "actions": found.actions,
             "observed": found.observed,
             "unknown": list(found.unknown),
-            "unusable": unusable,
+            "unusable": len(unusable),
             "beside": [each.to_dict() for each in found.beside],
             "changes": [change.to_dict() for change in found.changes],
         }
         console.json("policy_diff", data)
     elif markdown:
-        for line in _markdown(old, new, found, unusable):
+        for line in _markdown(old, new, found, len(unusable)):
             console.line(line)
     else:
         _print(console, found)
-        if unusable:
-            files = counted_noun(unusable, "vector file")
-            console.line((f"{files} could not be used and saw nothing; `lumyn vectors run` says why", "yellow"))
+        print_unusable(console, unusable)
+        print_failing(console, failing)
     return ExitCode.FAILED if _fails(found, fail_on or []) else ExitCode.OK
 
 

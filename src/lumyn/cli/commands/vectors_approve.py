@@ -131,4 +131,6 @@ def _write(drafts: list[_Draft], folder: Path) -> None:
         try:
             replace_text(draft.path, draft.document, draft.text, root=folder)
         except FileRefusedError as error:
-            raise InvalidVectorError([Problem(code="LAYOUT_REFUSED", message=f"`{draft.path.name}`: {error}")]) from None
+            raise InvalidVectorError(
+                [Problem(code="LAYOUT_REFUSED", message=f"`{draft.path.name}`: {error}")]
+            ) from None

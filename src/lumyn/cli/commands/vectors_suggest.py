@@ -18,17 +18,24 @@ from lumyn.errors import InvalidVectorError, Problem
 
 if TYPE_CHECKING:
     from lumyn.analysis.suggest import Suggestion, Suggestions
+    from lumyn.config import Config
+    from lumyn.policy.spec import Policy
+    from lumyn.vectors.format import Vector
 
 __all__ = ["suggest"]
 
 _SUFFIXES: Final = (".yml", ".yaml")
 _MOST_LEFT: Final = 3
+_NOT_READ: Final = "`pytest --lumyn-vectors` reads what is below `vectors`, unless ini `lumyn_paths` says otherwise"
 
 
 def suggest(
     context: typer.Context,
     policy: Annotated[
-        str | None, typer.Option("--policy", metavar="FILE", help="The policy; default the configured one.")
+        str | None,
+        typer.Option(
+            "--policy", metavar="FILE", help="The policy; default the configured one, else the one that vectors name."
+        ),
     ] = None,
     vectors: Annotated[
         list[str] | None, typer.Option("--vectors", metavar="PATH", help="The vectors there are; default every one.")
@@ -50,21 +57,23 @@ def suggest(
     has `status: proposed`: it counts once `lumyn vectors approve` was told so. Exits 5 when nothing is missing.
 
     JSON (`lumyn.cli.vectors_suggest.v0`): `policy`, `path` or null, `suggestions`, each with `name`, `base` or null,
-    `changed`, `kills`, `goals`, `vector`; `left`, what none of them closes, each with `name`, `title`, `reason`.
+    `changed`, `kills`, `goals`, `vector`; `left`, what none of them closes, each with `name`, `title`, `reason`;
+    `unusable`, how many vector files; `failing`, ids of vectors; `others`, policies that vectors name as well.
     """
     from lumyn.analysis.emit import suggestions_text
     from lumyn.analysis.mutants import Scope
     from lumyn.analysis.suggest import suggest as suggestions_for
-    from lumyn.cli.analysing import load_vectors, observed, policy_at
-    from lumyn.discovery import policy_path
+    from lumyn.cli.analysing import load_vectors, observed, policy_at, print_failing, print_unusable
 
     config = find_config(context.obj)
     path = _target(write, config.folder)
-    file = str(policy_path(config)) if policy is None else policy
-    loaded = policy_at(file)
     usable, unusable = load_vectors(config.folder, vectors)
+    file = _policy_file(config, usable) if policy is None else policy
+    loaded = policy_at(file)
+    others = _others(loaded, usable)
+    rows, failing = observed(usable, loaded)
     scope = Scope.FULL if full else Scope.CORE
-    found = suggestions_for(loaded, observed(usable, loaded), scope=scope, most=most, minimal=minimal)
+    found = suggestions_for(loaded, rows, scope=scope, most=most, minimal=minimal)
     shown = Path(os.path.relpath(Path(file).absolute(), config.folder.absolute())).as_posix()
     place = (path or config.folder / "suggested.yml").absolute()
     text = suggestions_text(
@@ -78,18 +87,56 @@ def suggest(
             stream.write(text.encode())
     console = Console()
     if json:
-        console.json("vectors_suggest", _document(found, shown, path))
+        data = _document(found, shown, path)
+        console.json("vectors_suggest", {**data, "unusable": len(unusable), "failing": failing, "others": others})
     else:
-        _print(console, found, path, unusable)
+        print_unusable(console, unusable)
+        print_failing(console, failing)
+        if others:
+            console.line(("about ", "dim"), f"{shown}; vectors also name {', '.join(others)}: `--policy FILE`", hang=6)
+        _print(console, found, path)
+        if path is not None and found.found and not _read_by_default(path, config.folder):
+            console.line(("note: ", "yellow"), _NOT_READ, hang=6)
     return ExitCode.OK if found.found else ExitCode.NOTHING_TO_DO
+
+
+def _policy_file(config: Config, vectors: Sequence[Vector]) -> str:
+    """Return the configured policy, else the one that all vectors name; raises for none and for several."""
+    from lumyn.discovery import policy_path
+
+    named = sorted({vector.policy_file for vector in vectors if vector.policy_file})
+    if config.policy.path is not None or not named:
+        return str(policy_path(config))
+    if len(named) > 1:
+        raise typer.BadParameter(f"vectors name several policies, choose one with --policy: {', '.join(named)}")
+    return str(config.folder / named[0])
+
+
+def _others(policy: Policy, vectors: Sequence[Vector]) -> list[str]:
+    """Return the files of policies of another name that vectors are about."""
+    held = [(each.policy, each.policy_file) for each in vectors]
+    return sorted({file for other, file in held if other is not None and other.policy_id != policy.policy_id})
+
+
+def _read_by_default(path: Path, folder: Path) -> bool:
+    """Return whether a run that is told nothing else reads a file."""
+    from lumyn.vectors.discovery import DEFAULT_PATTERNS
+
+    below, *patterns = DEFAULT_PATTERNS
+    named = any(path.name.endswith(each.rpartition("*")[2]) for each in patterns)
+    return named or path.resolve().is_relative_to((folder / below).resolve())
 
 
 def _target(path: Path | None, folder: Path) -> Path | None:
     """Return where to write; raises before any work is done for what could not be written, or not be read back."""
+    from lumyn.vectors.discovery import is_support
+
     if path is None:
         return None
     if path.suffix not in _SUFFIXES:
         raise typer.BadParameter("a vector file is called *.yml or *.yaml")
+    if is_support(path.name):
+        raise typer.BadParameter(f"`{path.name}` would never be run: names that begin with `_` are support files")
     if not path.resolve().is_relative_to(folder.resolve()):
         message = f"`{path}` leads outside the workspace `{folder}`"
         hint = "vectors live where `pytest --lumyn-vectors` finds them, such as vectors/suggested.yml"
@@ -148,12 +195,9 @@ def _document(found: Suggestions, policy: str, path: Path | None) -> dict[str, o
     }
 
 
-def _print(console: Console, found: Suggestions, path: Path | None, unusable: int) -> None:
+def _print(console: Console, found: Suggestions, path: Path | None) -> None:
     from lumyn.analysis.naming import names
 
-    if unusable:
-        files = counted_noun(unusable, "vector file")
-        console.line((f"{files} cannot be used and {'is' if unusable == 1 else 'are'} left out", "yellow"))
     if not found.found and not found.left:
         console.line(("nothing is missing", "bold green"), ": every edit that a request can tell apart is noticed")
         return
