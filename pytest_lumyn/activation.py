@@ -28,7 +28,8 @@ __all__ = ["activate"]
 def activate(config: pytest.Config) -> None:
     """Register what a run with vectors needs; raises UsageError for options that cannot be used."""
     chosen = read_settings(config)
-    collection = Collection(chosen, open_cache(config))
+    cache = open_cache(config)
+    collection = Collection(chosen, cache)
     policy = None
     if chosen.policy is not None:
         try:
@@ -62,8 +63,10 @@ def activate(config: pytest.Config) -> None:
         reviewer = Reviewer(config, chosen, reporter)
         parts |= {"proposals": reviewer.proposals, "reviewer": reviewer}
     if wants_strength(config):
-        from pytest_lumyn.coverage import Strength, read_gates
+        from pytest_lumyn.coverage import Strength
+        from pytest_lumyn.thresholds import read_thresholds
 
-        parts["strength"] = Strength(config, read_gates(config), chosen, collection.tally, reporter)
+        kept = None if cache is None else cache.for_strength()
+        parts["strength"] = Strength(config, read_thresholds(config), chosen, collection.tally, reporter, kept)
     for name, part in parts.items():
         config.pluginmanager.register(part, f"lumyn-{name}")

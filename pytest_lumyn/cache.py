@@ -13,6 +13,7 @@ import os
 import secrets
 import stat
 import sys
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -34,6 +35,7 @@ _KEY_BYTES: Final = 32
 _MAC_LENGTH: Final = 64
 _MOST_BYTES: Final = 64 * 1024 * 1024
 _FLAGS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_ROOT: Final = Path(lumyn.__file__).parent
 _HAS_OWNERS: Final = hasattr(os, "getuid")
 
 
@@ -46,9 +48,18 @@ class Cache:
     there: it could say that a vector expects what comes out. Nothing here ever fails a run.
     """
 
-    def __init__(self, folder: Path, key: bytes) -> None:
+    def __init__(self, folder: Path, key: bytes, code: Callable[[], bytes] | None = None) -> None:
+        """
+        Args:
+            code: Returns a digest of the code that what is kept rests on; that which reads vectors unless told.
+        """
         self._folder = folder
         self._key = key
+        self._code = _code_of_vectors if code is None else code
+
+    def for_strength(self) -> Cache:
+        """Return the same cache for what coverage and mutation come to, on which more code has a say."""
+        return Cache(self._folder, self._key, _code_of_strength)
 
     def get(self, name: str) -> list[str] | None:
         """Return the lines of an entry, or None where there is none that can be believed."""
@@ -96,7 +107,7 @@ class Cache:
 
     def _seal(self, name: str, body: bytes) -> bytes:
         sealed = hmac.new(self._key, digestmod="sha256")
-        for part in (name.encode("utf-8", "surrogatepass"), _fingerprint(), body):
+        for part in (name.encode("utf-8", "surrogatepass"), self._code(), body):
             sealed.update(len(part).to_bytes(8, "big") + part)
         return sealed.hexdigest().encode()
 
@@ -116,18 +127,36 @@ def open_cache(config: pytest.Config) -> Cache | None:
 
 
 @lru_cache(maxsize=1)
-def _fingerprint() -> bytes:
+def _code_of_vectors() -> bytes:
     """Return a digest of whatever decides what a vector file amounts to: our code and contracts, YAML, Python."""
-    taken = hashlib.sha256()
-    root = Path(lumyn.__file__).parent
-    for folder in ("documents", "policy", "vectors", "engine", "core"):
-        for path in sorted((root / folder).glob("*.py")):
-            taken.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    others = (root / "errors.py", root / "model.py", Path(__file__), Path(__file__).with_name("shelf.py"))
-    for path in (*others, _resources.schema_path("reason_codes.v0.json")):
-        taken.update(path.read_bytes() + b"\0")
+    others = (_ROOT / "errors.py", _ROOT / "model.py", Path(__file__), Path(__file__).with_name("shelf.py"))
     versions = (lumyn.__version__, metadata.version("ruamel.yaml"), sys.version)
-    taken.update("\0".join(versions).encode())
+    return _digest(
+        *_within("documents", "policy", "vectors", "engine", "core"),
+        *others,
+        _resources.schema_path("reason_codes.v0.json"),
+        more="\0".join(versions).encode(),
+    )
+
+
+@lru_cache(maxsize=1)
+def _code_of_strength() -> bytes:
+    """Return a digest of whatever decides what coverage and mutation of vectors come to, and how that is told."""
+    plugin = (Path(__file__).with_name(name) for name in ("coverage.py", "measures.py", "measuring.py"))
+    ground = (path for path in (_ROOT / "digest.py", _ROOT / "_files.py"))
+    return _digest(*_within("analysis", "report", "store"), *ground, *plugin, more=_code_of_vectors())
+
+
+def _within(*folders: str) -> Iterator[Path]:
+    for folder in folders:
+        yield from sorted((_ROOT / folder).glob("*.py"))
+
+
+def _digest(*paths: Path, more: bytes) -> bytes:
+    taken = hashlib.sha256(more)
+    for path in paths:
+        content = path.read_bytes()
+        taken.update(f"{path.name}\0{len(content)}\0".encode() + content)
     return taken.digest()
 
 

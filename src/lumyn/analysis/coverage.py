@@ -6,24 +6,25 @@ Computed from what was decided, never by hooks in the evaluator; must not know h
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
-from enum import StrEnum
 from typing import NamedTuple
 
 from lumyn.analysis.boxes import BUDGET, Box, BudgetExceededError
 from lumyn.analysis.candidates import SpaceTooLargeError
 from lumyn.analysis.cells import Space
 from lumyn.analysis.dimension import lowest
+from lumyn.analysis.goal import CoverageReport, Goal
+from lumyn.analysis.knowledge import Answer, Knowledge
 from lumyn.analysis.matrix import Matrix
 from lumyn.analysis.mutant import shown, step_of
 from lumyn.analysis.observations import Observation
 from lumyn.analysis.rates import RateBook
 from lumyn.analysis.regions import RuleBoxes, View, actions_of
+from lumyn.analysis.scale import Criterion
 from lumyn.analysis.sheet import Sheet
-from lumyn.analysis.witness import Case, case_at
-from lumyn.errors import Span
-from lumyn.model import JsonObject, Verdict
+from lumyn.analysis.witness import AnalysisDefectError, Case, case_at
+from lumyn.model import Verdict
 from lumyn.policy.operators import OPERATORS
 from lumyn.policy.scalars import decimal_text
 from lumyn.policy.spec import Condition, Policy, Rule
@@ -35,114 +36,27 @@ _FLIPPED = {"gt": 1, "lte": 1, "lt": -1, "gte": -1}
 """Ordering operator -> on which side of its constant the comparison comes out otherwise than at the constant."""
 
 
-class Criterion(StrEnum):
-    """What is counted; the first five are shown and can be gated."""
-
-    FIRED = "fired"
-    DECIDES = "decides"
-    CODES = "codes"
-    REQUIRED = "required"
-    BOUNDARIES = "boundaries"
-    CONDITIONS = "conditions"
-    UNKNOWN_INPUTS = "unknown_inputs"
-    VERDICTS = "verdicts"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Goal:
-    """
-    One thing some vector should do.
-
-    Attributes:
-        name: Stable, such as `R210/amount_usd_gt/past`.
-        title: For people, what is missing, such as `R210 amount_usd > 200: no request at 200.01 that it decides`.
-        aim: For people, what is to be done, its rule or action left out, such as `amount_usd > 200 at 200.01`.
-        covered_by: Name of a vector that does it, or None.
-        infeasible: No request can: proved.
-        unknown: It is not covered, and whether any request can was given up.
-        case: A request that would, for goals that are not covered and can be.
-    """
-
-    criterion: Criterion
-    name: str
-    title: str
-    aim: str
-    span: Span | None = None
-    covered_by: str | None = None
-    infeasible: bool = False
-    unknown: bool = False
-    case: Case | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoverageReport:
-    """The goals of one policy, in the order of its file within each criterion."""
-
-    policy: Policy
-    goals: tuple[Goal, ...]
-    observed: int
-
-    def of(self, criterion: Criterion) -> tuple[Goal, ...]:
-        """Return the goals of one criterion that some request can meet, or that nobody could rule out."""
-        return tuple(goal for goal in self.goals if goal.criterion is criterion and not goal.infeasible)
-
-    def covered(self, criterion: Criterion) -> int:
-        """Return how many of them are covered."""
-        return sum(1 for goal in self.of(criterion) if goal.covered_by is not None)
-
-    def missing(self, criterion: Criterion) -> tuple[Goal, ...]:
-        """Return those that are not."""
-        return tuple(goal for goal in self.of(criterion) if goal.covered_by is None)
-
-    def infeasible(self, criterion: Criterion) -> int:
-        """Return how many goals of a criterion no request can meet."""
-        return sum(1 for goal in self.goals if goal.criterion is criterion and goal.infeasible)
-
-    def to_dict(self) -> JsonObject:
-        """Return the report as plain JSON data."""
-        return {
-            "policy": {
-                "policy_id": self.policy.policy_id,
-                "policy_version": self.policy.policy_version,
-                "policy_hash": self.policy.policy_hash,
-            },
-            "observed": self.observed,
-            "criteria": {
-                criterion.value: {
-                    "covered": self.covered(criterion),
-                    "goals": len(self.of(criterion)),
-                    "infeasible": self.infeasible(criterion),
-                }
-                for criterion in Criterion
-            },
-            "goals": [_goal(goal) for goal in self.goals],
-        }
-
-
-def _goal(goal: Goal) -> JsonObject:
-    return {
-        "criterion": goal.criterion.value,
-        "name": goal.name,
-        "title": goal.title,
-        "file": None if goal.span is None else goal.span.file,
-        "line": None if goal.span is None else goal.span.line,
-        "covered_by": goal.covered_by,
-        "infeasible": goal.infeasible,
-        "unknown": goal.unknown,
-        "request": None if goal.case is None else goal.case.request,
-    }
-
-
-def cover(policy: Policy, observations: Iterable[Observation] | Matrix, *, limit: int = BUDGET) -> CoverageReport:
+def cover(
+    policy: Policy,
+    observations: Iterable[Observation] | Matrix,
+    *,
+    known: Knowledge | None = None,
+    limit: int = BUDGET,
+) -> CoverageReport:
     """
     Return what the observed decisions exercised of a policy.
 
     Args:
+        known: What was found out about the policy with the same `limit`; what is found out now is noted there.
         limit: Steps one question of feasibility may take.
+
+    Raises:
+        AnalysisDefectError: A vector meets a goal that no request can: the analysis contradicts the engine.
     """
     matrix = Matrix.of(policy, observations)
     model = _Model(policy, limit, book=matrix.book)
-    goals = tuple(_settle(matrix, model, wanted) for wanted in _wanted(policy, matrix))
+    known = Knowledge() if known is None else known
+    goals = tuple(_settled(matrix, model, wanted, known) for wanted in _wanted(policy, matrix))
     return CoverageReport(policy=policy, goals=goals, observed=len(matrix.rows))
 
 
@@ -215,6 +129,23 @@ class _Model:
                 boxes = view.boxes(rule.rule_id)
                 if boxes is not None:
                     yield view, boxes
+
+
+def _settled(matrix: Matrix, model: _Model, wanted: _Wanted, known: Knowledge) -> Goal:
+    """Return what became of a goal, asking only what nobody has found out."""
+    name = f"{wanted.goal.criterion}:{wanted.goal.name}"
+    found = known.goals.get(name)
+    if wanted.rows and found is Answer.NONE:
+        met_by = matrix.rows[lowest(wanted.rows)].name
+        raise AnalysisDefectError(f"goal {name} is proved impossible, and {met_by} meets it")
+    if wanted.rows or found is None:
+        goal = _settle(matrix, model, wanted)
+        if not wanted.rows:
+            known.goals[name] = goal.case or (Answer.UNKNOWN if goal.unknown else Answer.NONE)
+        return goal
+    if isinstance(found, Case):
+        return replace(wanted.goal, case=found)
+    return replace(wanted.goal, unknown=found is Answer.UNKNOWN, infeasible=found is Answer.NONE)
 
 
 def _settle(matrix: Matrix, model: _Model, wanted: _Wanted) -> Goal:

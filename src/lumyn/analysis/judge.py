@@ -18,11 +18,11 @@ from lumyn.analysis.outline import Outline, says_the_same
 from lumyn.analysis.pairs import Difference, Pair, Severity, severity_of
 from lumyn.analysis.rates import RateBook
 from lumyn.analysis.regions import View, actions_of
-from lumyn.analysis.witness import AnalysisDefectError, case_at, evaluate, outcome_of
+from lumyn.analysis.witness import AnalysisDefectError, Case, case_at, evaluate, outcome_of
 from lumyn.policy.operators import EVIDENCE_PREFIX
 from lumyn.policy.spec import Condition, Policy, Rule
 
-__all__ = ["Finding", "Judge"]
+__all__ = ["Finding", "Judge", "told"]
 
 _POINTS_A_STEP: Final = 16
 """So many combinations of cells in a grid count like one step of a search."""
@@ -186,7 +186,16 @@ def _on(grid: Grid, base: Outline, mutant: Mutant, action: str) -> Finding | Non
 
 def _shown(grid: Grid, place: int, mutant: Mutant, action: str, severity: Severity) -> Difference:
     """Return the request at a place of a grid, decided by the engine under the policy and its mutant."""
-    case = case_at(action, grid.point(place))
+    return told(mutant, case_at(action, grid.point(place)), severity)
+
+
+def told(mutant: Mutant, case: Case, severity: Severity) -> Difference:
+    """
+    Return a request that tells a mutant from its policy, decided by the engine under both.
+
+    Raises:
+        AnalysisDefectError: The engine does not see a difference of that kind.
+    """
     before, after = (outcome_of(evaluate(policy, case)) for policy in (mutant.base, mutant.policy))
     if before == after or severity_of(before, after) is not severity:
         raise AnalysisDefectError(f"mutant {mutant.mutant_id}: the engine does not see what the analysis said")

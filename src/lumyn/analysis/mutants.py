@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from enum import StrEnum
 from typing import Final, TypeAlias
 
 from lumyn.analysis.mutant import (
@@ -24,6 +23,7 @@ from lumyn.analysis.mutant import (
     step_of,
     with_conditions,
 )
+from lumyn.analysis.scale import Scope
 from lumyn.model import Stage, Verdict
 from lumyn.policy.operators import Operand
 from lumyn.policy.scalars import decimal_text
@@ -35,13 +35,6 @@ GUARDS: Final = (Stage.REQUIREMENTS, Stage.HARD_BLOCKS, Stage.ESCALATIONS)
 _OTHER_BOUND: Final = {"gt": "gte", "gte": "gt", "lt": "lte", "lte": "lt"}
 _REVERSED: Final = {"gt": "lte", "gte": "lt", "lt": "gte", "lte": "gt", "is": "ne", "ne": "is"}
 _NEGATED: Final = {**_REVERSED, "in": "not_in", "not_in": "in"}
-
-
-class Scope(StrEnum):
-    """Which operators are used: `CORE` those that no others make superfluous, `FULL` all of them."""
-
-    CORE = "core"
-    FULL = "full"
 
 
 Edits: TypeAlias = "Iterator[Mutant]"

@@ -7,21 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from time import process_time
+from typing import Final
 
-from lumyn.analysis.boxes import BUDGET, BudgetExceededError
-from lumyn.analysis.candidates import SpaceTooLargeError
+from lumyn.analysis.boxes import BUDGET
 from lumyn.analysis.judge import Judge
+from lumyn.analysis.knowledge import Answer, Knowledge
 from lumyn.analysis.matrix import Matrix
 from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.mutants import Scope, mutants, reach_of
 from lumyn.analysis.observations import Observation
+from lumyn.analysis.opinions import Opinions
 from lumyn.analysis.pairs import Difference, Severity
 from lumyn.analysis.witness import AnalysisDefectError
 from lumyn.model import JsonObject
 from lumyn.policy.spec import Policy
 
 __all__ = ["Judge", "MutationReport", "Survivor", "assess"]
+
+PATIENCE_S: Final = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +48,7 @@ class Survivor:
 
     @cached_property
     def difference(self) -> Difference:
-        """The gravest request there is, decided by the engine under both when it is first asked for."""
+        """The gravest request there is, decided by the engine and by a gate under both when it is first asked for."""
         return self.show()
 
 
@@ -121,6 +126,7 @@ def _survivor(survivor: Survivor) -> JsonObject:
         "failure_similarity": str(difference.case.similarity),
         "before": {"verdict": difference.before.verdict.value, "reason_codes": [*difference.before.reason_codes]},
         "after": {"verdict": difference.after.verdict.value, "reason_codes": [*difference.after.reason_codes]},
+        "by_gate": difference.by_gate,
         "unnoticed": survivor.unnoticed,
         "reason": survivor.reason,
     }
@@ -133,25 +139,33 @@ def assess(
     scope: Scope = Scope.CORE,
     whole_record: bool = False,
     accepted: Mapping[str, str] | None = None,
-    verify: bool = False,
+    known: Knowledge | None = None,
+    patience_s: float = PATIENCE_S,
     limit: int = BUDGET,
 ) -> MutationReport:
     """
     Return what becomes of every mutant of a policy.
 
+    That a vector notices a mutant which is proved equivalent is a contradiction. It is looked for among the survivors,
+    among all that is known, and among further killed mutants, which are judged for as long again as it took to find
+    out what is killed.
+
     Args:
         observations: The decisions of the vectors that count, or the matrix of them.
         whole_record: Count every change of the record as noticed, whatever the vectors expect of it.
         accepted: Id of a survivor that may stay -> why.
-        verify: Check of every killed mutant that it is not proved equivalent; slow, and a check of Lumyn itself.
+        known: What was found out about the policy with the same `limit`; what is found out now is noted there.
+        patience_s: Seconds of the processor that judging killed mutants may take in any case.
         limit: Steps one question may take.
 
     Raises:
         AnalysisDefectError: The analysis contradicts the engine, or itself.
     """
+    began = process_time()
     matrix = Matrix.of(policy, observations)
     made = mutants(policy, scope)
     killed: dict[str, str] = {}
+    noticed: list[tuple[Mutant, str]] = []
     left: list[tuple[Mutant, int | None]] = []
     for mutant in made:
         place, unnoticed = matrix.killed_by(mutant, whole_record=whole_record)
@@ -159,20 +173,19 @@ def assess(
             left.append((mutant, unnoticed))
         else:
             killed[mutant.mutant_id] = matrix.rows[place].name
-    judge = Judge(policy, made, limit=limit, book=matrix.book)
-    if verify:
-        _verify(judge, [(mutant, killed[mutant.mutant_id]) for mutant in made if mutant.mutant_id in killed])
+            noticed.append((mutant, matrix.rows[place].name))
+    patience_s = max(patience_s, process_time() - began)
+    opinions = Opinions(Judge(policy, made, limit=limit, book=matrix.book), Knowledge() if known is None else known)
     accepted = accepted or {}
     survivors: list[Survivor] = []
     equivalent: list[str] = []
     unknown: list[str] = []
     for mutant, unnoticed in left:
-        try:
-            finding = judge.finding(mutant)
-        except (BudgetExceededError, SpaceTooLargeError):
+        severity = opinions.of(mutant)
+        if severity is Answer.UNKNOWN:
             unknown.append(mutant.mutant_id)
             continue
-        if finding is None:
+        if not isinstance(severity, Severity):
             if unnoticed is not None:
                 raise _contradicted(mutant, matrix.rows[unnoticed].name)
             equivalent.append(mutant.mutant_id)
@@ -180,12 +193,13 @@ def assess(
         survivors.append(
             Survivor(
                 mutant=mutant,
-                severity=finding.severity,
-                show=finding.show,
+                severity=severity,
+                show=partial(opinions.show, mutant),
                 unnoticed=None if unnoticed is None else matrix.rows[unnoticed].name,
                 reason=accepted.get(mutant.mutant_id),
             )
         )
+    _verify(opinions, noticed, patience_s)
     survivors.sort(key=lambda survivor: (survivor.severity, reach_of(survivor.mutant)))
     open_ = {survivor.mutant.mutant_id for survivor in survivors} | set(unknown)
     return MutationReport(
@@ -201,13 +215,13 @@ def assess(
     )
 
 
-def _verify(judge: Judge, killed: Sequence[tuple[Mutant, str]]) -> None:
-    for mutant, vector in killed:
-        try:
-            finding = judge.finding(mutant)
-        except (BudgetExceededError, SpaceTooLargeError):
+def _verify(opinions: Opinions, noticed: Sequence[tuple[Mutant, str]], patience_s: float) -> None:
+    """Look for a killed mutant that is proved equivalent: among all that is known, and as long as patience lasts."""
+    until = process_time() + patience_s
+    for mutant, vector in noticed:
+        if not opinions.has(mutant) and process_time() > until:
             continue
-        if finding is None:
+        if opinions.of(mutant) is Answer.NONE:
             raise _contradicted(mutant, vector)
 
 

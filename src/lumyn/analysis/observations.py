@@ -14,11 +14,12 @@ from lumyn.analysis.witness import parsed
 from lumyn.errors import InvalidRequestError
 from lumyn.model import DecisionRequest, Evaluation, JsonObject, JsonValue
 from lumyn.policy.spec import Policy
+from lumyn.vectors.decided import Decided, decided
 from lumyn.vectors.expect import differences, holds
-from lumyn.vectors.format import DecideStep, Expectation, MemorySeed
+from lumyn.vectors.format import MemorySeed
 from lumyn.vectors.runner import Outcome, StepResult, VectorResult
 
-__all__ = ["Observation", "Pins", "observe", "observe_step", "outcome_document"]
+__all__ = ["Observation", "Pins", "observation", "observe", "observe_step", "outcome_document"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,11 @@ class Pins:
     everything: bool = False
 
     @classmethod
-    def of(cls, expect: Expectation) -> Pins:
-        """Return what an expectation pins."""
-        fields = {key: value for key, value in expect.record.items() if key in _SHOWN}
-        subset = {key: value for key, value in (expect.subset or {}).items() if key in _SHOWN}
-        return cls(fields, subset, expect.exact is not None)
+    def of(cls, found: Decided) -> Pins:
+        """Return what was expected of a decision."""
+        fields = {key: value for key, value in found.record.items() if key in _SHOWN}
+        subset = {key: value for key, value in (found.subset or {}).items() if key in _SHOWN}
+        return cls(fields, subset, found.whole)
 
     @property
     def verdict(self) -> bool:
@@ -102,22 +103,23 @@ def _observed(results: Iterable[VectorResult], policy: Policy) -> Iterator[Obser
 
 def observe_step(name: str, step: StepResult, policy: Policy) -> Observation | None:
     """Return the decision of a step; None when it made none, or not from the policy's rules."""
-    record = step.record
-    if record is None or not isinstance(step.step, DecideStep) or step.request is None:
-        return None
-    if record.policy_hash != policy.policy_hash or not (record.persisted or record.dry_run):
-        return None
+    found = decided(name, step, policy)
+    return None if found is None else observation(found, policy)
+
+
+def observation(found: Decided, policy: Policy) -> Observation | None:
+    """Return a decision as it is looked at; None when it was about more than an enforcing gate allows to ask for."""
     try:
-        request = parsed(policy, step.request)
-    except InvalidRequestError:  # it asked for more than an enforcing gate allows
+        request = parsed(policy, found.request)
+    except InvalidRequestError:
         return None
     return Observation(
-        name=name,
-        step=step.index,
-        document=step.request,
+        name=found.name,
+        step=found.step,
+        document=found.request,
         request=request,
-        similarity=record.failure_similarity,
-        pins=Pins.of(step.step.expect),
+        similarity=Decimal(found.similarity),
+        pins=Pins.of(found),
     )
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from itertools import combinations
 
 from lumyn.analysis.boxes import EVERYWHERE, Box, BudgetExceededError
 from lumyn.analysis.cells import Space
 from lumyn.analysis.outline import says_the_same
 from lumyn.analysis.regions import Region, RuleBoxes, View
+from lumyn.analysis.scale import Severity
 from lumyn.analysis.witness import AnalysisDefectError, Case, case_at, evaluate, outcome_of
 from lumyn.model import Evaluation, Verdict
 from lumyn.policy.spec import Policy
@@ -23,20 +23,6 @@ __all__ = ["Difference", "Pair", "Severity", "severity_between", "severity_of"]
 _MOST_PATTERNS = 512
 
 
-class Severity(IntEnum):
-    """How bad it is that nobody notices, worst first."""
-
-    NEW_TRUST = 0
-    LOOSER = 1
-    TIGHTER = 2
-    CODES = 3
-
-    @property
-    def label(self) -> str:
-        """As reports write it."""
-        return {0: "new TRUST", 1: "looser", 2: "tighter", 3: "reason codes only"}[self.value]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
     """
@@ -44,12 +30,15 @@ class Difference:
 
     Attributes:
         rule: Id of the rule whose change it shows, or None.
+        by_gate: Whether a gate decided the request so under both policies; False where no memory that was tried gives
+            the similarity, None before it was asked.
     """
 
     case: Case
     before: Evaluation
     after: Evaluation
     rule: str | None = None
+    by_gate: bool | None = None
 
     @property
     def severity(self) -> Severity:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Final, Self
 
 from lumyn.analysis.experience import Experience, Likeness
+from lumyn.analysis.pairs import Difference
 from lumyn.analysis.witness import AnalysisDefectError, Case, evaluate, outcome_of
 from lumyn.core.clock import FixedClock, SeededIds
 from lumyn.core.decide import Gate
@@ -19,7 +20,7 @@ from lumyn.model import Evaluation, JsonObject, Mode
 from lumyn.policy.spec import Policy
 from lumyn.store.scratch import ScratchStore
 
-__all__ = ["LIKE_IT", "Decider", "confirm", "redecide"]
+__all__ = ["LIKE_IT", "Decider", "confirm", "confirmed", "redecide"]
 
 _START: Final = datetime(2026, 1, 15, 12, tzinfo=UTC)
 LIKE_IT: Final = "a request like it"
@@ -87,6 +88,18 @@ def confirm(policy: Policy, case: Case, said: Evaluation, *, experience: Experie
             return False
     _compare(redecide(policy, case.request, memory=() if experience is None else (experience,)), said)
     return True
+
+
+def confirmed(difference: Difference, old: Policy, new: Policy) -> Difference:
+    """
+    Return a difference whose request a gate decided as it says under both policies; else it is marked.
+
+    Raises:
+        AnalysisDefectError: A gate decides the request otherwise.
+    """
+    case = difference.case
+    by_gate = confirm(old, case, difference.before) and confirm(new, case, difference.after)
+    return replace(difference, by_gate=by_gate)
 
 
 class Decider:

@@ -157,7 +157,9 @@ def edit_text(mutant: Mutant) -> str:
 
 def survivor_text(survivor: Survivor) -> str:
     """Return a request that tells a surviving edit, and how it is decided before and after, in a line."""
-    return difference_text(survivor.difference, _facts(survivor.mutant))
+    difference = survivor.difference
+    unshown = ", though no labelled request that was tried gives that similarity" if difference.by_gate is False else ""
+    return difference_text(difference, _facts(survivor.mutant)) + unshown
 
 
 def _facts(mutant: Mutant) -> list[str]:
