@@ -43,7 +43,8 @@ def approve(
             raise typer.BadParameter(f"`{text}` is half an id: write FILE::NAME, or FILE for all in it")
         path = Path(name).absolute()
         if not colons and not path.suffix and not path.exists():
-            raise NotFoundError(f"there is no file `{text}`", hint="an id is FILE::NAME, as pytest prints it")
+            hint = "an id is FILE::NAME, as pytest prints it"
+            raise InvalidVectorError([Problem(code="PATH_NOT_FOUND", message=f"no such file: `{text}`", hint=hint)])
         held = wanted.setdefault(path, set())
         if not vector or held is None:
             wanted[path] = None
