@@ -228,7 +228,7 @@ def test_who_writes_faster_than_it_is_read_does_not_keep_it_from_deciding(
     large: Gate, refund: Refund, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a few attempts the rest is read inside the transaction, whatever its size."""
-    monkeypatch.setattr("lumyn.core.decide.CATCH_UPS", (1, 1, None))
+    monkeypatch.setattr("lumyn.core.decider.CATCH_UPS", (1, 1, None))
     first = large.store.memory_items(*KEY, limit=1)[0]
     with opened(large) as other:
 

@@ -1,46 +1,34 @@
 """
-The gate: checks a request, decides it, and returns the record once it is durable.
-Holds the one place where a storage failure becomes `ABSTAIN`; must not know how rules are evaluated.
+The gate: what a program opens, asks, and tells what became of its decisions.
+Puts the parts together and hands each call to the one whose it is; must not know how any of them does its work.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from enum import StrEnum
 from pathlib import Path
 from time import perf_counter_ns
-from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self
 
-from lumyn.core import experience, retraction
-from lumyn.core.appending import append_decided, committed, earlier_record
-from lumyn.core.clock import Clock, IdSource, SystemClock, UlidSource, rfc3339
-from lumyn.core.drafts import Draft, record_writer
-from lumyn.core.given import check_needed, known_count, known_label, known_verdict
-from lumyn.core.judge import judge
-from lumyn.core.memory import CATCH_UPS, MemoryCache
+from lumyn.core.clock import Clock, IdSource, SystemClock, UlidSource
+from lumyn.core.decider import Decider
+from lumyn.core.given import check_needed, known_count, known_verdict
+from lumyn.core.opening import known_mode, known_policy, known_redaction, known_store
 from lumyn.core.records import DecisionRecord, record_from_json
 from lumyn.core.requests import ParsedRequest, parse_request
 from lumyn.documents import Limits
-from lumyn.engine.compiled import CompiledPolicy, compile_policy
 from lumyn.engine.redaction import RedactionPolicy, RedactionProfile
-from lumyn.errors import InvalidConfigError, Problem, StoreUnavailableError
 from lumyn.model import JsonObject, Label, MemoryItem, Mode, Verdict
 from lumyn.policy.spec import Policy
-from lumyn.store import open_store
 from lumyn.store.base import Event, Store
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from lumyn.core.replay import Replay
     from lumyn.engine.trace import Trace
     from lumyn.telemetry.observation import Observer
 
 __all__ = ["Gate"]
-
-E = TypeVar("E", bound=StrEnum)
 
 
 class Gate:
@@ -63,7 +51,7 @@ class Gate:
         observers: Sequence[Observer] = (),
     ) -> None:
         redaction.check(policy)
-        self._compiled: CompiledPolicy = compile_policy(policy)
+        self._policy = policy
         self._store = store
         self._mode = mode
         self._clock = clock
@@ -71,8 +59,7 @@ class Gate:
         self._redaction = redaction
         self._limits = limits
         self._observers = tuple(observers)
-        self._memory = MemoryCache()
-        self._writer = record_writer(policy, mode=mode, redaction=redaction)
+        self._decider = Decider(policy, store=store, mode=mode, clock=clock, ids=ids, redaction=redaction)
 
     @classmethod
     def open(
@@ -110,36 +97,27 @@ class Gate:
             synchronous: `FULL` (records survive power failure) or `NORMAL` (they survive a crash of the process).
             store_id: The identity the store must have; any when None.
             max_request_bytes: Largest request accepted.
-            observers: Told of every record before `decide` returns it, such as
-                `lumyn.telemetry.logging.log_decision`.
+            observers: Told of every record before `decide` returns it, such as `lumyn.telemetry.logging.log_decision`.
 
         Raises:
             InvalidPolicyError: The policy cannot be used; carries every problem.
             InvalidConfigError: An option is not usable.
         """
-        if not isinstance(policy, Policy):
-            from lumyn.policy.loader import load_policy
-
-            policy = load_policy(Path(policy))
-        chosen_mode = policy.mode if mode is None else _member(Mode, mode, "MODE_INVALID", "mode")
-        if not isinstance(redaction, RedactionPolicy):
-            profile = _member(RedactionProfile, redaction, "VALUE_INVALID", "redaction profile")
-            redaction = RedactionPolicy(profile=profile)
-        opened: Store
-        if isinstance(store, (str, Path)):
-            opened = open_store(str(store), synchronous=synchronous, busy_timeout_s=busy_timeout_s, store_id=store_id)
-        else:
-            opened = store
+        read = known_policy(policy)
+        chosen_mode = read.mode if mode is None else known_mode(mode)
+        profile = known_redaction(redaction)
         if create:
-            redaction.check(policy)  # before a store is created
-            _create(opened)
+            profile.check(read)  # before a store is created
+        opened = known_store(
+            store, create=create, synchronous=synchronous, busy_timeout_s=busy_timeout_s, store_id=store_id
+        )
         return cls(
-            policy=policy,
+            policy=read,
             store=opened,
             mode=chosen_mode,
             clock=clock or SystemClock(),
             ids=ids or UlidSource(),
-            redaction=redaction,
+            redaction=profile,
             limits=Limits(max_bytes=max_request_bytes),
             observers=observers,
         )
@@ -147,7 +125,7 @@ class Gate:
     @property
     def policy(self) -> Policy:
         """The policy in force."""
-        return self._compiled.policy
+        return self._policy
 
     @property
     def store(self) -> Store:
@@ -206,48 +184,16 @@ class Gate:
             IdempotencyConflictError: Its `request_id` was used for a different request; nothing was stored.
         """
         if not self._observers:
-            return self._decided(request)[0]
+            return self._decider.decide(self.parse(request))[0]
         # Only who is watched pays for loading it, and whoever watches has loaded it.
         from lumyn.telemetry.observation import Observation
 
         began_ns = perf_counter_ns()
-        record, repeated = self._decided(request)
+        record, repeated = self._decider.decide(self.parse(request))
         observation = Observation(record=record, elapsed_ns=perf_counter_ns() - began_ns, repeated=repeated)
         for observer in self._observers:
             observer(observation)
         return record
-
-    def _decided(self, request: Mapping[str, object] | str | bytes) -> tuple[DecisionRecord, bool]:
-        """Return the record, and whether it is that of an earlier request with the same `request_id`."""
-        parsed = self.parse(request)
-        asked = parsed.request
-        now_ms = self._clock.now_ms()
-        draft = Draft(
-            parsed=parsed,
-            plan=self._compiled.plan(asked.action_type),
-            decision_id=self._ids.new(now_ms),
-            created_at=rfc3339(now_ms),
-        )
-        committing = False
-        try:
-            for most in CATCH_UPS:
-                with self._store.write() as transaction:
-                    earlier = earlier_record(transaction, parsed)
-                    if earlier is not None:
-                        return earlier, True
-                    memory = self._memory.snapshot(transaction, asked.tenant_id, asked.action_type, most=most)
-                    if memory is not None:
-                        record = self._writer.decided(draft, judge(draft.plan, asked, memory))
-                        if not record.dry_run:
-                            append_decided(transaction, self.policy, draft, record)
-                        committing = True
-                if memory is not None:
-                    return record, False
-                self._memory.load(self._store, self.policy, asked.tenant_id, asked.action_type)
-            raise StoreUnavailableError("memory cannot be read")
-        except StoreUnavailableError as error:
-            found = committed(self._store, draft.decision_id) if committing else None
-            return found or self._writer.unavailable(draft, error), False
 
     def label(
         self,
@@ -263,8 +209,7 @@ class Gate:
 
         Args:
             decision_id: A stored decision.
-            label: `failure`, `near_miss` or `success`. Of several labels for one decision the
-                gravest counts.
+            label: `failure`, `near_miss` or `success`. Of several labels for one decision the gravest counts.
             tenant_id: Only a decision of this tenant: of another one nothing is told. Of any when None.
             note: Why, in a line; shown wherever the experience is.
             actor: Who says so.
@@ -277,7 +222,9 @@ class Gate:
             StoreUnavailableError: Nothing was written.
             InvalidRequestError: The label is not known, or a text cannot be kept.
         """
-        return experience.label(self, decision_id, known_label(label), tenant_id=tenant_id, note=note, actor=actor)
+        from lumyn.core import experience
+
+        return experience.label(self, decision_id, label, tenant_id=tenant_id, note=note, actor=actor)
 
     def seed(
         self,
@@ -291,11 +238,12 @@ class Gate:
         Add an experience that no stored decision stands for, such as an incident from before Lumyn.
 
         Raises:
-            InvalidRequestError: The request breaks its contract.
+            InvalidRequestError: The request breaks its contract, the label is not known, or a text cannot be kept.
             StoreUnavailableError: Nothing was written.
-            InvalidRequestError: The label is not known, or a text cannot be kept.
         """
-        return experience.seed(self, known_label(label), request, summary=summary, memory_id=memory_id)
+        from lumyn.core import experience
+
+        return experience.seed(self, label, request, summary=summary, memory_id=memory_id)
 
     def retract(
         self,
@@ -327,8 +275,9 @@ class Gate:
             StoreUnavailableError: Nothing was written.
             InvalidRequestError: The label is not known, or a text cannot be kept.
         """
-        known = None if label is None else known_label(label)
-        return retraction.retract(self, target, label=known, tenant_id=tenant_id, actor=actor, reason=reason)
+        from lumyn.core import retraction
+
+        return retraction.retract(self, target, label=label, tenant_id=tenant_id, actor=actor, reason=reason)
 
     def append_event(
         self,
@@ -356,6 +305,8 @@ class Gate:
             StoreUnavailableError: Nothing was written.
             InvalidRequestError: The event is not one that can be appended.
         """
+        from lumyn.core import experience
+
         return experience.append_event(
             self, decision_id, event_type, data or {}, tenant_id=tenant_id, actor=actor, reason=reason
         )
@@ -440,31 +391,11 @@ class Gate:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def parse(self, request: Mapping[str, object] | str | bytes) -> ParsedRequest:
         """Return the request checked against its schema and this gate. Raises `InvalidRequestError`."""
         return parse_request(
-            request, policy=self.policy, mode=self._mode, redaction=self._redaction.profile, limits=self._limits
+            request, policy=self._policy, mode=self._mode, redaction=self._redaction.profile, limits=self._limits
         )
-
-
-def _create(store: Store) -> None:
-    try:
-        store.create()
-    except StoreUnavailableError:
-        # Opening never fails for the store's sake: each decision reports it, as ABSTAIN, until it is mended.
-        return
-
-
-def _member(kind: type[E], value: E | str, code: str, noun: str) -> E:
-    try:
-        return kind(value)
-    except ValueError:
-        choices = ", ".join(f"`{member.value}`" for member in kind)
-        raise InvalidConfigError(
-            [Problem(code=code, message=f"unknown {noun}", hint=f"use one of {choices}")]
-        ) from None

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
 from lumyn.core.clock import rfc3339
-from lumyn.core.given import check_needed, check_texts
+from lumyn.core.given import check_needed, check_texts, known_label
 from lumyn.core.known import is_removed, removed_from
 from lumyn.core.records import record_from_json
 from lumyn.core.requests import request_from_document
@@ -47,9 +47,10 @@ _MOST_ID_CHARACTERS: Final = 256
 
 
 def label(
-    gate: Gate, decision_id: str, value: Label, *, tenant_id: str | None, note: str | None, actor: str | None
+    gate: Gate, decision_id: str, name: Label | str, *, tenant_id: str | None, note: str | None, actor: str | None
 ) -> MemoryItem:
     """Append a label event and the memory item it makes; see `Gate.label`."""
+    value = known_label(name)
     check_needed(decision_id=decision_id)
     check_texts(tenant_id=tenant_id, note=note, actor=actor)
     now_ms = gate.clock.now_ms()
@@ -83,13 +84,14 @@ def label(
 
 def seed(
     gate: Gate,
-    value: Label,
+    name: Label | str,
     request: Mapping[str, object] | str | bytes,
     *,
     summary: str,
     memory_id: str | None,
 ) -> MemoryItem:
     """Append a memory item that no decision stands for; see `Gate.seed`."""
+    value = known_label(name)
     check_needed(summary=summary)
     check_texts(summary=summary, memory_id=memory_id)
     if memory_id is not None and not (

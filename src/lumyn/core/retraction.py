@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from lumyn.core.clock import rfc3339, ulid
 from lumyn.core.experience import LABEL_EVENT, RETRACTION_EVENT, has_item, writing
-from lumyn.core.given import check_needed, check_texts
+from lumyn.core.given import check_needed, check_texts, known_label
 from lumyn.errors import NotFoundError
 from lumyn.model import JsonObject, Label, MemoryItem
 from lumyn.store.base import Event, Transaction
@@ -25,15 +25,16 @@ _SHOWN_LABELS: Final = 4
 
 
 def retract(
-    gate: Gate, target: str, *, label: Label | None, tenant_id: str | None, actor: str | None, reason: str | None
+    gate: Gate, target: str, *, label: Label | str | None, tenant_id: str | None, actor: str | None, reason: str | None
 ) -> MemoryItem:
     """Append the item that takes back another, with its event; see `Gate.retract`."""
+    kind = None if label is None else known_label(label)
     check_needed(target=target)
     check_texts(tenant_id=tenant_id, actor=actor, reason=reason)
     now_ms = gate.clock.now_ms()
     at, event_id = rfc3339(now_ms), gate.ids.new(now_ms)
     with writing(gate.store, lambda: has_item(gate.store, item)) as transaction:
-        taken = _target(transaction, target, label=label, tenant_id=tenant_id)
+        taken = _target(transaction, target, label=kind, tenant_id=tenant_id)
         data: JsonObject = {"retracts": taken.memory_id, "memory_id": _retraction_id(taken.memory_id)}
         data["label"] = taken.label.value
         if reason is not None:
