@@ -250,8 +250,8 @@ def next_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspection, "SCHEMA_VERSION", NEXT)
     step = Migration(summary="", statements=("CREATE INDEX decisions_by_time ON decisions (created_at)",))
     steps = {SCHEMA_VERSION: step}
-    monkeypatch.setattr(files, "can_migrate", lambda *arguments: can_migrate(*arguments, migrations=steps))
-    monkeypatch.setattr(files, "migrate", lambda *arguments: migrations.migrate(*arguments, migrations=steps))
+    monkeypatch.setattr(migrations, "can_migrate", lambda *arguments: can_migrate(*arguments, migrations=steps))
+    monkeypatch.setattr(migrations, "migrate", lambda *arguments: migrate(*arguments, migrations=steps))
 
 
 @pytest.mark.usefixtures("next_version")

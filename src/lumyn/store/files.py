@@ -15,7 +15,6 @@ from typing import Final
 from urllib.parse import quote
 
 from lumyn.errors import StoreUnavailableError
-from lumyn.store.migrations import can_migrate, migrate
 
 __all__ = [
     "APPLICATION_ID",
@@ -149,6 +148,8 @@ def open_existing(
         version = _recognise(connection)
         _configure(connection, synchronous=synchronous)
         if version != SCHEMA_VERSION:
+            from lumyn.store.migrations import migrate
+
             migrate(connection, SCHEMA_VERSION)
         row = connection.execute("SELECT value FROM meta WHERE key = 'store_id'").fetchone()
         if row is None:
@@ -209,12 +210,15 @@ def _recognise(connection: sqlite3.Connection) -> int:
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise StoreUnavailableError("the file is not a Lumyn store", detail="STORE_IDENTITY_MISMATCH")
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version != SCHEMA_VERSION and not can_migrate(version, SCHEMA_VERSION):
-        raise StoreUnavailableError(
-            f"the store has schema version {version}, this version of Lumyn reads {SCHEMA_VERSION}",
-            detail="STORE_SCHEMA_UNSUPPORTED",
-            hint="use the version of Lumyn that wrote it",
-        )
+    if version != SCHEMA_VERSION:
+        from lumyn.store.migrations import can_migrate
+
+        if not can_migrate(version, SCHEMA_VERSION):
+            raise StoreUnavailableError(
+                f"the store has schema version {version}, this version of Lumyn reads {SCHEMA_VERSION}",
+                detail="STORE_SCHEMA_UNSUPPORTED",
+                hint="use the version of Lumyn that wrote it",
+            )
     return version
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable
-from random import uniform
 from typing import Final, TypeVar
 
 __all__ = ["DRIVER_ERRORS", "patiently"]
@@ -43,4 +42,6 @@ def patiently(attempt: Callable[[], T], *, until: float) -> T:
             busy = (getattr(error, "sqlite_errorcode", 0) & 0xFF) == sqlite3.SQLITE_BUSY
             if not busy or time.monotonic() >= until:
                 raise
+        from random import uniform  # most commands never wait
+
         time.sleep(uniform(_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S))
