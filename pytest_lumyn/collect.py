@@ -30,7 +30,7 @@ from pytest_lumyn.item import VectorItem
 from pytest_lumyn.options import absolute
 from pytest_lumyn.settings import Settings
 from pytest_lumyn.shelf import Shelf
-from pytest_lumyn.tally import LEFT_OUT_BY, Tally, judge, left_out, matches
+from pytest_lumyn.tally import LEFT_OUT_BY, Tally, judge, judge_taken, left_out, matches, taken_out
 from pytest_lumyn.xdist import is_controller, is_worker
 
 if TYPE_CHECKING:
@@ -272,12 +272,34 @@ def _placed(problem: Problem) -> list[object]:
 
 
 class Gatekeeper:
-    """Judges a run that workers collected for the controller, and tells which files any complete run passed by."""
+    """Judges a run that workers collected for the controller, and tells what any run passed by without a word."""
 
     def __init__(self, settings: Settings, tally: Tally) -> None:
         self._settings = settings
         self._tally = tally
+        self._deselected: set[int] = set()
         self._left_out: list[str] = []
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        self._deselected.update(map(id, items))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> Generator[None, object, object]:
+        before = [item for item in items if isinstance(item, VectorItem)]
+        answer = yield
+        after = {id(item) for item in items if isinstance(item, VectorItem)}
+        if len(after) < len(before):
+            kept = after | self._deselected
+            self._tally.taken.update(item.nodeid for item in before if id(item) not in kept)
+            self._tally.all_taken = len(self._tally.taken) == len(before)
+            if not is_worker(config):
+                self._tally.complaint = judge_taken(self._settings, self._tally)
+                if self._tally.complaint:
+                    raise pytest.UsageError(self._tally.complaint)
+        self._deselected.clear()
+        return answer
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -285,7 +307,7 @@ class Gatekeeper:
         if is_worker(session.config) or session.exitstatus in ended:  # then workers told nothing, or not all
             return
         if is_controller(session.config):
-            self._tally.complaint = judge(self._settings, self._tally)
+            self._tally.complaint = judge(self._settings, self._tally) or judge_taken(self._settings, self._tally)
             if self._tally.complaint and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
                 session.exitstatus = pytest.ExitCode.USAGE_ERROR
         if not self._tally.complaint and not self._settings.strict:  # a strict run fails for each of them
@@ -299,3 +321,6 @@ class Gatekeeper:
             terminalreporter.write_line(
                 f"lumyn: {count} left out of this run, first {printable(self._left_out[0])}: {LEFT_OUT_BY}", bold=True
             )
+        judged = self._settings.strict and self._settings.complete
+        if self._tally.taken and not self._tally.complaint and not judged:
+            terminalreporter.write_line(f"lumyn: {taken_out(self._tally)}", bold=True)

@@ -22,7 +22,7 @@ from lumyn.vectors.weakening import DELETED, WEAKENED, Loss, losses
 from pytest_lumyn.collect import Collection
 from pytest_lumyn.item import VectorItem
 from pytest_lumyn.settings import GIT, Settings
-from pytest_lumyn.tally import left_out
+from pytest_lumyn.tally import left_out, taken_out
 from pytest_lumyn.xdist import is_worker
 
 __all__ = ["Gates"]
@@ -109,6 +109,8 @@ class Gates:
         self.failures += [f"{printable(name)}: left out of the run" for name in passed_by[:MOST_LINES]]
         if len(passed_by) > MOST_LINES:
             self.failures.append(f"and {_counted(len(passed_by) - MOST_LINES, 'file')} more left out of the run")
+        if self._collection.tally.taken:
+            self.failures.append(taken_out(self._collection.tally))
         self.failures += [
             f"{printable(node_id)}: skipped without a reason" for node_id in sorted(set(self._unexplained))
         ]

@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from lumyn.errors import Span
+from lumyn.report.text import printable
 from lumyn.vectors.discovery import is_skipped, is_vector_name
 from lumyn.vectors.format import Suite
 from lumyn.vectors.loader import unused_shared_fixtures
@@ -18,7 +19,7 @@ from lumyn.vectors.packing import PackedSuite
 from lumyn.vectors.sources import display_name
 from pytest_lumyn.settings import Root, Settings
 
-__all__ = ["LEFT_OUT_BY", "Tally", "judge", "left_out", "matches"]
+__all__ = ["LEFT_OUT_BY", "Tally", "judge", "judge_taken", "left_out", "matches", "taken_out"]
 
 
 class Shares(NamedTuple):
@@ -36,6 +37,8 @@ class Tally:
         files: Every vector file pytest visited within the paths asked for, as posix paths.
         vectors: Number of vectors in each file that was read; `--lf` leaves whole files unread.
         proposed: How many of them only propose what should come out, where there are any.
+        taken: Node ids of vectors that were collected, and then taken out by somebody who did not deselect them.
+        all_taken: Whether those are all there were.
         unused: Fixtures of `_defaults` files that no vector uses, as messages; known on complete runs.
         complaint: What `judge` found wrong where the run is led, or None.
     """
@@ -44,6 +47,8 @@ class Tally:
         self.files: set[str] = set()
         self.vectors: dict[str, int] = {}
         self.proposed: dict[str, int] = {}
+        self.taken: set[str] = set()
+        self.all_taken = False
         self.unused: list[str] = []
         self.complaint: str | None = None
         self._shares: list[Shares] = []
@@ -72,6 +77,8 @@ class Tally:
             "files": sorted(self.files),
             "vectors": dict(self.vectors),
             "proposed": dict(self.proposed),
+            "taken": sorted(self.taken),
+            "all_taken": self.all_taken,
             "unused": list(self.unused),
         }
 
@@ -79,6 +86,8 @@ class Tally:
         self.files.update(content["files"])
         self.vectors.update(content["vectors"])
         self.proposed.update(content["proposed"])
+        self.taken.update(content["taken"])
+        self.all_taken = content["all_taken"]
         self.unused = list(content["unused"])
 
 
@@ -110,6 +119,19 @@ def judge(settings: Settings, tally: Tally) -> str | None:
     if tally.unused:
         return "\n".join(["lumyn: shared fixtures that no vector uses", *tally.unused])
     return None
+
+
+def judge_taken(settings: Settings, tally: Tally) -> str | None:
+    """Return what is wrong with what is left of the vectors that were collected, or None."""
+    if not tally.all_taken or settings.allow_empty:
+        return None
+    return f"lumyn: {taken_out(tally)}, and no vector is left; mend that, or {_ACCEPT}"
+
+
+def taken_out(tally: Tally) -> str:
+    """Return how many vectors were taken out, and by whom as far as one can tell."""
+    count = f"{len(tally.taken)} vector{'s' if len(tally.taken) > 1 else ''}"
+    return f"{count} taken out of this run, first {printable(min(tally.taken))}: {_TAKEN_BY}"
 
 
 def left_out(settings: Settings, tally: Tally) -> list[str]:
@@ -178,6 +200,7 @@ LEFT_OUT_BY = (
     "collect_ignore, norecursedirs, or a plugin that selects tests by the Python code that changed (such as "
     "pytest-testmon)"
 )
+_TAKEN_BY = "a conftest.py or a plugin drops what was collected, without deselecting it"
 _ACCEPT = "use --lumyn-allow-empty to accept that"
 
 
