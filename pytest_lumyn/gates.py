@@ -44,6 +44,7 @@ class Gates:
         self._settings = settings
         self._collection = collection
         self._unexplained: list[str] = []
+        self._excused: list[str] = []
         self._lines: list[str] = []
         self.failures: list[str] = []
         self._note = ""
@@ -57,8 +58,12 @@ class Gates:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        skipped = report.skipped and not hasattr(report, "wasxfail") and isinstance(item, VectorItem)
-        if skipped and isinstance(report.longrepr, tuple):
+        if not isinstance(item, VectorItem):
+            return report
+        if hasattr(report, "wasxfail"):
+            if item.short.xfail is None:
+                vars(report)["lumyn_excused"] = True
+        elif report.skipped and isinstance(report.longrepr, tuple):
             reason = str(report.longrepr[2]).removeprefix("Skipped").removeprefix(":").strip()
             vars(report)["lumyn_unexplained"] = reason in _NO_REASON
         return report
@@ -66,6 +71,8 @@ class Gates:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if getattr(report, "lumyn_unexplained", False):
             self._unexplained.append(report.nodeid)
+        if getattr(report, "lumyn_excused", False):
+            self._excused.append(report.nodeid)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -113,6 +120,10 @@ class Gates:
             self.failures.append(taken_out(self._collection.tally))
         self.failures += [
             f"{printable(node_id)}: skipped without a reason" for node_id in sorted(set(self._unexplained))
+        ]
+        self.failures += [
+            f"{printable(node_id)}: expected to fail by a mark that its file does not hold"
+            for node_id in sorted(set(self._excused))
         ]
 
     def _compare(self, revision: str) -> None:

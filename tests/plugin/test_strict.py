@@ -80,6 +80,16 @@ def test_a_vector_skipped_from_outside_says_why(make_repo: Callable[..., Repo], 
         run.match(f"FAILED lumyn gate: {FILE}::small: skipped without a reason")
 
 
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n1")], ids=["alone", "workers"])
+def test_a_vector_expected_to_fail_from_outside_says_so_in_its_file(repo: Repo, workers: tuple[str, ...]) -> None:
+    """A mark set by a conftest.py has no day on which it ends, and excuses a vector that passes too."""
+    repo.write("conftest.py", SKIPPING.replace("skip%s", "xfail(reason='billing')"))
+    assert 0 == repo.run_pytest("--lumyn-vectors").exit_code
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-strict", *workers, own_process=bool(workers))
+    assert 1 == run.exit_code
+    run.match("FAILED lumyn gate: *: expected to fail by a mark that its file does not hold")
+
+
 def test_skipping_with_a_reason_stays_allowed(make_repo: Callable[..., Repo]) -> None:
     skipped = VECTORS.replace("  - name: small\n", "  - name: small\n    skip: until the switch\n")
     run = make_repo({FILE: skipped}).run_pytest("--lumyn-vectors", "--lumyn-strict")
