@@ -142,7 +142,7 @@ def left_out(settings: Settings, tally: Tally) -> list[str]:
     """
     if not settings.complete or not tally.files:
         return []
-    passed = [path for path in _on_disk(settings) if path.as_posix() not in tally.files and path.exists()]
+    passed = [path for path in _on_disk(settings) if path.as_posix() not in tally.files and _is_there(path)]
     if not passed:
         return []
     visited = {os.path.realpath(file) for file in tally.files}
@@ -168,7 +168,14 @@ def _passed_by(settings: Settings, files: Iterable[str]) -> list[str]:
 
 def _dangling(settings: Settings) -> list[str]:
     """Return the links below the roots that lead nowhere; pytest passes them by, and their vectors with them."""
-    return sorted(display_name(path, settings.base) for path in _on_disk(settings) if not path.exists())
+    return sorted(display_name(path, settings.base) for path in _on_disk(settings) if not _is_there(path))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:  # in a folder that may be listed and not entered; pytest says so
+        return True
 
 
 def _on_disk(settings: Settings) -> Iterator[Path]:

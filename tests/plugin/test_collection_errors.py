@@ -8,6 +8,17 @@ from plugin.shop import PASSING, PYTHON_TEST, VECTORS
 from lumyn.testing import Repo
 
 FILE = "vectors/shop/refund.yml"
+LOCKS = """
+import os
+
+def pytest_sessionstart():
+    os.chmod("vectors/locked", %d)
+    if os.access("vectors/locked/refund.yml", os.F_OK) and os.access("vectors/locked", os.R_OK):
+        print("may read everything")
+
+def pytest_unconfigure():
+    os.chmod("vectors/locked", 0o700)
+"""
 UNUSED = "schema_version: vector.v0\nfixtures:\n  requests:\n    old: {action: {type: support.refund}}\n"
 
 
@@ -92,3 +103,16 @@ def test_many_problems_end_in_a_count(repo: Repo) -> None:
     assert 2 == run.exit_code
     run.match("and * more problems")
     assert 50 == sum(line.startswith("vectors/many.yml:") for line in run.lines)
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o444], ids=oct)
+@pytest.mark.parametrize("strict", [(), ("--lumyn-strict",)], ids=["plain", "strict"])
+def test_a_folder_that_cannot_be_read_is_an_error_of_collection(repo: Repo, mode: int, strict: tuple[str, ...]) -> None:
+    """Neither an internal error, nor a run without its vectors."""
+    repo.write("vectors/locked/refund.yml", VECTORS)
+    repo.write("conftest.py", LOCKS % mode)
+    run = repo.run_pytest("--lumyn-vectors", "-p", "no:cacheprovider", *strict, own_process=True)
+    if "may read everything" in run.text:
+        pytest.skip("this user may read everything")
+    assert 2 == run.exit_code, run.text
+    run.no_match("*INTERNALERROR*", "*pyvenv.cfg*")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lumyn.errors import InvalidVectorError
-from lumyn.vectors.discovery import DEFAULT_PATTERNS, discover, is_support, is_vector_name
+from lumyn.vectors.discovery import DEFAULT_PATTERNS, discover, is_skipped, is_support, is_vector_name
 
 
 @pytest.fixture
@@ -194,3 +194,13 @@ def test_a_path_with_a_nul_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidVectorError) as caught:
         discover(tmp_path, ["a\0b"])
     assert ["PATH_INVALID"] == [problem.code for problem in caught.value.problems]
+
+
+def test_a_folder_that_may_not_be_entered_is_not_passed_over(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it is a virtual environment cannot be told; whoever reads it is told that it cannot be read."""
+
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    assert not is_skipped(tree / "vectors" / "a")

@@ -210,7 +210,12 @@ def _walk(base: Path, folder: Path, *, strict: bool, above: frozenset[Path] = fr
 def is_skipped(folder: Path) -> bool:
     """Return whether a folder below one of vectors is passed over, and all that it holds."""
     name = folder.name
-    return name.startswith(".") or name in SKIPPED_FOLDERS or (folder / "pyvenv.cfg").exists()
+    if name.startswith(".") or name in SKIPPED_FOLDERS:
+        return True
+    try:
+        return (folder / "pyvenv.cfg").exists()
+    except PermissionError:  # whoever reads the folder is told so
+        return False
 
 
 def _translate(pattern: str) -> re.Pattern[str]:
