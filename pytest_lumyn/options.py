@@ -8,12 +8,38 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-__all__ = ["DEFAULT_PATTERNS", "DEFAULT_ROOT", "absolute", "add", "policy_override", "wanted", "wants_strength"]
+__all__ = [
+    "DEFAULT_PATTERNS",
+    "DEFAULT_ROOT",
+    "KEYS",
+    "absolute",
+    "add",
+    "ini",
+    "policy_override",
+    "refuse_unknown_key",
+    "wanted",
+    "wants_strength",
+]
 
 _STRENGTH = ("coverage", "coverage_fail_under", "mutate", "mutate_fail_under", "mutate_max_new_trust")
+
+KEYS = (
+    "lumyn_base",
+    "lumyn_coverage",
+    "lumyn_coverage_fail_under",
+    "lumyn_min_vectors",
+    "lumyn_mutants",
+    "lumyn_paths",
+    "lumyn_patterns",
+    "lumyn_policy",
+    "lumyn_strict",
+    "lumyn_vectors",
+)
+"""Every ini key of the plugin."""
 
 DEFAULT_ROOT = "vectors"
 DEFAULT_PATTERNS = ("*.lumyn.yaml", "*.lumyn.yml", "*.lumyn.json")
@@ -192,7 +218,7 @@ def wanted(config: pytest.Config) -> bool:
     """Whether this run asked for vectors; raises UsageError where an option would be ignored without a word."""
     if config.getoption("lumyn_no_vectors"):
         return False
-    if config.getoption("lumyn_vectors") or config.getini("lumyn_vectors"):
+    if config.getoption("lumyn_vectors") or ini(config, "lumyn_vectors"):
         return True
     for name in ("path", "report", "update", "review", "accept_looser", "strict", "base", "min_vectors", *_STRENGTH):
         if _given(config, name):
@@ -201,10 +227,31 @@ def wanted(config: pytest.Config) -> bool:
     return False
 
 
+def ini(config: pytest.Config, name: str) -> Any:  # noqa: ANN401 (a key has the type that it was declared with)
+    """Return what the ini file says of a key; raises UsageError, which names the key, for what cannot be its value."""
+    try:
+        return config.getini(name)
+    except (ValueError, TypeError, pytest.UsageError) as error:
+        raise pytest.UsageError(f"lumyn: ini {name}: {error}") from None
+
+
+def refuse_unknown_key(warning: Warning | str) -> None:
+    """Raise UsageError for pytest's warning of an ini key that looks like one of Lumyn's: it gates nothing."""
+    _, said, key = str(warning).strip().partition("Unknown config option: lumyn")
+    if not said:
+        return
+    from difflib import get_close_matches
+
+    name = f"lumyn{key}"
+    close = get_close_matches(name, KEYS, n=1, cutoff=0.75)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(KEYS)}"
+    raise pytest.UsageError(f"lumyn: unknown ini key {name!r}; {hint}")
+
+
 def wants_strength(config: pytest.Config) -> bool:
     """Whether this run asked how strong its vectors are."""
     asked = any(_given(config, name) for name in _STRENGTH)
-    return asked or bool(config.getini("lumyn_coverage") or config.getini("lumyn_coverage_fail_under"))
+    return asked or bool(ini(config, "lumyn_coverage") or config.getini("lumyn_coverage_fail_under"))
 
 
 def _given(config: pytest.Config, name: str) -> bool:

@@ -5,10 +5,15 @@ file or print until vectors are asked for. PYTEST_DONT_REWRITE
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from pytest_lumyn import hookspecs, options
 from pytest_lumyn.fixtures import lumyn_gate, lumyn_memory, lumyn_vector
+
+if TYPE_CHECKING:
+    import warnings
 
 __all__ = ["lumyn_gate", "lumyn_memory", "lumyn_vector"]
 
@@ -24,6 +29,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_warning_recorded(warning_message: warnings.WarningMessage) -> None:
+    if isinstance(warning_message.message, pytest.PytestConfigWarning):
+        options.refuse_unknown_key(warning_message.message)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_lumyn.options import DEFAULT_PATTERNS, DEFAULT_ROOT, absolute, policy_override
+from pytest_lumyn.options import DEFAULT_PATTERNS, DEFAULT_ROOT, absolute, ini, policy_override
 
 __all__ = ["Root", "Settings", "Update", "read_settings"]
 
@@ -123,7 +123,7 @@ def read_settings(config: pytest.Config) -> Settings:
         explicit="--lumyn-vectors" in config.invocation_params.args,
         allow_empty=bool(config.getoption("lumyn_allow_empty")),
         min_vectors=_min_vectors(config),
-        strict=bool(config.getoption("lumyn_strict") or config.getini("lumyn_strict")),
+        strict=bool(config.getoption("lumyn_strict") or ini(config, "lumyn_strict")),
         since=_since(config),
         max_diffs=config.getoption("lumyn_max_diffs"),
         policy=policy_override(config),
@@ -206,7 +206,7 @@ def _min_vectors(config: pytest.Config) -> int:
     option: int | None = config.getoption("lumyn_min_vectors")
     if option is not None:
         return option
-    try:
-        return int(config.getini("lumyn_min_vectors"))
-    except (TypeError, ValueError) as error:
-        raise pytest.UsageError(f"lumyn: ini lumyn_min_vectors: {error}") from None
+    least = int(ini(config, "lumyn_min_vectors"))
+    if least < 0:
+        raise pytest.UsageError(f"lumyn: ini lumyn_min_vectors: less than no vector: {least}")
+    return least
