@@ -15,8 +15,9 @@ from lumyn.model import JsonObject, JsonValue
 from lumyn.policy.checks import kind_of, quoted
 from lumyn.vectors.findings import FREE_PREFIX, Findings
 from lumyn.vectors.fixtures import Piece, Scope, Written, finish_request
-from lumyn.vectors.format import ID_PATTERN, Layer, Origins, VectorPath
+from lumyn.vectors.format import ID_PATTERN
 from lumyn.vectors.merge import PathError, dotted, literal, merge, parse_path, put
+from lumyn.vectors.origins import Layer, Origins, VectorPath
 
 __all__ = ["VECTOR_KEYS", "Base", "Case", "Column", "expand"]
 

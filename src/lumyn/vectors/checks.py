@@ -24,8 +24,9 @@ from lumyn.policy.spec import Policy, Rule
 from lumyn.vectors.expect import LIST_OPERATORS
 from lumyn.vectors.expectations import REASON_CODE
 from lumyn.vectors.findings import Findings, Reader
-from lumyn.vectors.format import Expectation, VectorPath
+from lumyn.vectors.format import Expectation
 from lumyn.vectors.merge import dotted, value_at
+from lumyn.vectors.origins import VectorPath
 
 if TYPE_CHECKING:
     from lumyn.vectors.cases import Case

@@ -16,8 +16,9 @@ from lumyn.documents.schema import check, problems
 from lumyn.errors import InvalidDocumentError, LumynError
 from lumyn.model import JsonObject, JsonValue
 from lumyn.vectors.expect import ABSENT, Absent, Actual, differences, equal, holds
-from lumyn.vectors.format import Expectation, VectorPath
+from lumyn.vectors.format import Expectation
 from lumyn.vectors.merge import dotted
+from lumyn.vectors.origins import VectorPath
 
 __all__ = [
     "Difference",

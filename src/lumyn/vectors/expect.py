@@ -12,7 +12,7 @@ from typing import Final, TypeAlias, TypeGuard
 
 from lumyn.model import JsonObject, JsonValue
 from lumyn.policy.scalars import to_decimal
-from lumyn.vectors.format import VectorPath
+from lumyn.vectors.origins import VectorPath
 
 __all__ = [
     "ABSENT",

@@ -13,9 +13,10 @@ from lumyn.errors import IdempotencyConflictError, InvalidRequestError
 from lumyn.model import JsonObject, JsonValue, Stage, Verdict
 from lumyn.vectors.expect import LIST_OPERATORS, SCALAR_OPERATORS
 from lumyn.vectors.findings import FREE_PREFIX, Reader
-from lumyn.vectors.format import ID_PATTERN, Cause, ChangedFrom, Expectation, VectorPath
+from lumyn.vectors.format import ID_PATTERN, Cause, ChangedFrom, Expectation
 from lumyn.vectors.merge import dotted
 from lumyn.vectors.operands import check_operators, check_value, read_boolean
+from lumyn.vectors.origins import VectorPath
 
 __all__ = ["EXACT", "EXPECT_KEYS", "REASON_CODE", "VOLATILE", "ExactReader", "read_expectation"]
 

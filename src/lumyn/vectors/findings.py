@@ -14,8 +14,8 @@ from lumyn.errors import InvalidVectorError, Problem, Span
 from lumyn.model import JsonObject, JsonValue
 from lumyn.policy.checks import kind_of, quoted
 from lumyn.policy.scalars import is_blank
-from lumyn.vectors.format import Origins, VectorPath
 from lumyn.vectors.merge import dotted
+from lumyn.vectors.origins import Origins, VectorPath
 
 __all__ = ["FREE_PREFIX", "Findings", "Reader", "did_you_mean"]
 

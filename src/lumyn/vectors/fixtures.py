@@ -12,8 +12,9 @@ from lumyn.documents import Document, join_pointer
 from lumyn.model import JsonObject, JsonValue
 from lumyn.policy.checks import kind_of, quoted
 from lumyn.vectors.findings import FREE_PREFIX, Findings
-from lumyn.vectors.format import ID_PATTERN, Layer, VectorPath
+from lumyn.vectors.format import ID_PATTERN
 from lumyn.vectors.merge import PathError, merge_request, parse_path, put
+from lumyn.vectors.origins import Layer, VectorPath
 
 __all__ = ["KINDS", "Fixture", "Piece", "Scope", "Written", "finish_request", "put_request"]
 

@@ -21,8 +21,9 @@ from lumyn.vectors.cases import VECTOR_KEYS, Base, Case, expand
 from lumyn.vectors.checks import check_columns
 from lumyn.vectors.findings import FREE_PREFIX, Findings
 from lumyn.vectors.fixtures import Fixture, Piece, Scope, Written
-from lumyn.vectors.format import ID_PATTERN, SCHEMA_VERSION, Layer, Suite, Vector
+from lumyn.vectors.format import ID_PATTERN, SCHEMA_VERSION, Suite, Vector
 from lumyn.vectors.merge import merge
+from lumyn.vectors.origins import Layer
 from lumyn.vectors.reading import FileContext, VectorReader
 from lumyn.vectors.sources import Parse, Sources, bytes_digest, display_name
 

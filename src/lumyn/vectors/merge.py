@@ -9,7 +9,7 @@ import re
 from typing import Final, cast
 
 from lumyn.model import JsonObject, JsonValue
-from lumyn.vectors.format import VectorPath
+from lumyn.vectors.origins import VectorPath
 
 __all__ = ["PathError", "dotted", "literal", "merge", "merge_request", "parse_path", "put", "value_at"]
 

@@ -13,8 +13,8 @@ from lumyn.model import JsonObject, JsonValue
 from lumyn.policy.scalars import to_decimal
 from lumyn.vectors.expect import OPERATORS, is_operators
 from lumyn.vectors.findings import Reader
-from lumyn.vectors.format import VectorPath
 from lumyn.vectors.merge import dotted
+from lumyn.vectors.origins import VectorPath
 
 __all__ = ["check_operators", "check_value", "read_boolean"]
 

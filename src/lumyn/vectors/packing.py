@@ -24,7 +24,6 @@ from lumyn.vectors.format import (
     FaultStep,
     LabelStep,
     MemorySeed,
-    Origins,
     PolicyStep,
     ReplayStep,
     RestartStep,
@@ -35,6 +34,7 @@ from lumyn.vectors.format import (
     Vector,
     XFail,
 )
+from lumyn.vectors.origins import Origins
 from lumyn.vectors.reading import duration
 
 __all__ = ["PackedSuite", "PackedVector", "PolicyOf", "from_lines", "pack", "to_lines", "unpack"]

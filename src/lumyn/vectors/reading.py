@@ -22,16 +22,8 @@ from lumyn.vectors.checks import Situation, action_of
 from lumyn.vectors.expectations import read_expectation
 from lumyn.vectors.findings import FREE_PREFIX, Findings, Reader
 from lumyn.vectors.fixtures import Scope, Written, finish_request
-from lumyn.vectors.format import (
-    ID_PATTERN,
-    Expectation,
-    Layer,
-    MemorySeed,
-    Origins,
-    Vector,
-    VectorPath,
-    XFail,
-)
+from lumyn.vectors.format import ID_PATTERN, Expectation, MemorySeed, Vector, XFail
+from lumyn.vectors.origins import Layer, Origins, VectorPath
 from lumyn.vectors.sources import Sources
 
 __all__ = ["FileContext", "VectorReader", "duration"]

@@ -17,8 +17,9 @@ from lumyn.vectors.drift import DriftKind
 from lumyn.vectors.expect import ABSENT, Actual, equal, holds, is_operators
 from lumyn.vectors.expectations import EXACT
 from lumyn.vectors.findings import FREE_PREFIX
-from lumyn.vectors.format import DecideStep, Expectation, VectorPath
+from lumyn.vectors.format import DecideStep, Expectation
 from lumyn.vectors.merge import dotted
+from lumyn.vectors.origins import VectorPath
 from lumyn.vectors.runner import StepResult
 
 __all__ = ["Revision", "RevisionRefusedError", "revise"]

@@ -23,9 +23,9 @@ from lumyn.vectors.format import (
     RetractStep,
     Step,
     StorageFault,
-    VectorPath,
 )
 from lumyn.vectors.merge import dotted
+from lumyn.vectors.origins import VectorPath
 
 if TYPE_CHECKING:
     from lumyn.vectors.reading import VectorReader

@@ -19,8 +19,9 @@ from lumyn.model import JsonObject, JsonValue
 from lumyn.vectors.changes import Change, ChangeRefusedError, Proposal, agree, changed, disagreement, text_digest
 from lumyn.vectors.drift import DriftKind
 from lumyn.vectors.expect import equal
-from lumyn.vectors.format import DecideStep, Step, Suite, Vector, VectorPath
+from lumyn.vectors.format import DecideStep, Step, Suite, Vector
 from lumyn.vectors.loader import parse_suite
+from lumyn.vectors.origins import VectorPath
 from lumyn.vectors.revising import Revision, RevisionRefusedError, revise
 from lumyn.vectors.runner import Outcome, StepResult, VectorResult, run
 from lumyn.vectors.sharing import golden_of, vectors_resting_on

@@ -17,7 +17,8 @@ from lumyn.errors import InvalidVectorError, NotFoundError, Problem
 from lumyn.model import JsonObject, JsonValue
 
 if TYPE_CHECKING:
-    from lumyn.vectors.format import Vector, VectorPath
+    from lumyn.vectors.format import Vector
+    from lumyn.vectors.origins import VectorPath
 
 __all__ = ["show"]
 
