@@ -14,6 +14,8 @@ from api.harness import POLICY, Client, configured, request_document
 
 from lumyn.api.desk import BusyError
 from lumyn.api.reload import PolicyFile
+from lumyn.api.service import WATCHED
+from lumyn.errors import InvalidPolicyError, Problem
 from lumyn.model import Mode
 
 
@@ -157,6 +159,63 @@ def test_a_failure_is_told_once(tmp_path: Path) -> None:
         assert [False, True] == [file.changed(), file.changed()]
         assert not client.service.reload(because="test")
         assert [False, False] == [file.changed(), file.changed()]
+
+
+def test_a_file_that_could_not_be_read_is_read_again(
+    client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as while too many files were open: a stricter policy must not wait until somebody touches it."""
+    caplog.set_level("INFO")
+    service = client.service
+
+    def no_descriptor(*arguments: Any, **options: Any) -> bytes:
+        problem = Problem(code="PATH_NOT_READABLE", message="too many open files")
+        raise InvalidPolicyError([problem])
+
+    def told() -> int:
+        return sum("policy_not_reloaded" in each.message for each in caplog.records)
+
+    rewrite(tmp_path, trust="5")
+    service.changed()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lumyn.api.reload.read_bytes", no_descriptor)
+        for _ in range(3):
+            assert service.changed()
+            assert not service.reload(because=WATCHED)
+        assert 1 == told(), "once, however long it lasts"
+        assert not service.reload(because="SIGHUP")
+        assert 2 == told(), "whoever asks is answered"
+    assert "TRUST" == client.decide().data["verdict"]
+    assert service.changed()
+    assert service.reload(because=WATCHED)
+    assert "ESCALATE" == client.decide().data["verdict"]
+    assert not service.changed()
+
+
+def test_nothing_a_policy_does_ends_the_watch(tmp_path: Path) -> None:
+    """What nobody expected is told as well, and the policy after it comes into force."""
+    with Client(configured(tmp_path, watch_s=0.02)) as client:
+        service = client.service
+
+        def breaks(*arguments: Any, **options: Any) -> None:
+            raise RecursionError
+
+        async def until(status: str) -> None:
+            for _ in range(500):
+                await asyncio.sleep(0.02)
+                if status == service.file.state()["status"]:
+                    return
+            raise AssertionError(service.file.state())
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("lumyn.api.reload.parse_policy", breaks)
+            rewrite(tmp_path, trust="5")
+            client.run(until("failed"))
+        assert "INTERNAL_ERROR" == service.file.state()["error"]["reason_code"]  # type: ignore[index]
+        assert "TRUST" == client.decide().data["verdict"]
+        rewrite(tmp_path, trust="4")
+        client.run(until("ok"))
+        assert "ESCALATE" == client.decide().data["verdict"]
 
 
 def test_a_file_that_changes_while_it_is_read_is_read_again(client: Client, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from lumyn.api.desk import BusyError
 from lumyn.api.guard import DECIDE_PATH, Guard
 from lumyn.api.problems import problem, problem_of
 from lumyn.api.routes_v0 import MediaTypeError, respond, service_of
-from lumyn.api.service import Service
+from lumyn.api.service import WATCHED, Service
 from lumyn.errors import LumynError, StoreUnavailableError
 from lumyn.model import Verdict
 
@@ -87,8 +87,8 @@ async def _watch(service: Service, every_s: float) -> None:
     while True:
         await asyncio.sleep(every_s)
         with suppress(BusyError):
-            if await service.watching.run(service.file.changed):
-                await service.watching.run(lambda: service.reload(because="file"))
+            if await service.watching.run(service.changed):
+                await service.watching.run(lambda: service.reload(because=WATCHED))
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

@@ -55,7 +55,12 @@ class PolicyFile:
         """
         self._attempted_at = _now()
         self._seen = before = self._look()
-        data = read_bytes(self._path, error=InvalidPolicyError)
+        try:
+            data = read_bytes(self._path, error=InvalidPolicyError)
+        except InvalidPolicyError:
+            # What keeps a file from being read can end without a trace in it, such as too many files being open.
+            self._seen = None
+            raise
         if self._look() != before:
             self._seen = None  # look again
             problem = Problem(code="POLICY_CHANGING", message=f"`{self._path}` is being written to")
@@ -67,9 +72,10 @@ class PolicyFile:
         self._error = None
         self.loaded_at = _now()
 
-    def failed(self, error: LumynError) -> None:
-        """Note that the policy of the file could not be put in force."""
-        self._error = error
+    def failed(self, error: LumynError) -> bool:
+        """Note that the policy of the file could not be put in force; return whether that was so before, and why."""
+        before, self._error = self._error, error
+        return before is not None and before.to_dict() == error.to_dict()
 
     def state(self) -> dict[str, object]:
         """Return how the last look went, for people: `status` is `ok` or `failed`, then with the error."""

@@ -30,10 +30,14 @@ if TYPE_CHECKING:
     from lumyn.config import Config
     from lumyn.core.clock import Clock, IdSource
     from lumyn.core.decide import Gate
+    from lumyn.policy.spec import Policy
     from lumyn.store.base import Event
     from lumyn.telemetry import Observation
 
-__all__ = ["Service", "event_document"]
+__all__ = ["WATCHED", "Service", "event_document"]
+
+WATCHED: Final = "file"
+"""Why a policy is reloaded that nobody asked to be: its file is another one."""
 
 _READERS: Final = 2
 _MOST_PROBES: Final = 16
@@ -186,6 +190,11 @@ class Service:
             }
         )
 
+    def changed(self) -> bool:
+        """Return whether the policy file is another than when it was last read, and lies still."""
+        with self._reloading:
+            return self.file.changed()
+
     def reload(self, *, because: str) -> bool:
         """
         Put the policy of the file in force, or keep the one that is when it cannot be used; return which.
@@ -193,29 +202,29 @@ class Service:
         A decision that is under way is finished with the gate it began with.
         """
         with self._reloading:
-            old = self._gate
             try:
                 policy = self.file.read()
-                if policy.policy_hash == old.policy.policy_hash:
-                    self.file.loaded()
-                    self.metrics.reloaded(ok=True)
-                    self.log.info("policy_unchanged", because=because, policy_hash=policy.policy_hash)
-                    return True
-                # Unless the operator set a mode it is the policy's own, which may be another one now.
-                new = old.with_policy(policy, mode=self.config.policy.mode or policy.mode)
+                self._put_in_force(policy, because=because)
             except LumynError as error:
-                self.file.failed(error)
-                self.metrics.reloaded(ok=False)
-                self.log.error(
-                    "policy_not_reloaded",
-                    because=because,
-                    in_force=old.policy.policy_hash,
-                    reason_code=error.reason_code,
-                    message=str(error),
-                )
+                self._keep(error, because=because)
                 return False
-            self._gate = new
+            except Exception as error:  # noqa: BLE001 - nobody stands behind a signal or a watch to answer for it
+                unexpected = LumynError(f"reading failed with {type(error).__name__}", reason_code="INTERNAL_ERROR")
+                self._keep(unexpected, because=because)
+                return False
+            return True
+
+    def _put_in_force(self, policy: Policy, *, because: str) -> None:
+        old = self._gate
+        if policy.policy_hash == old.policy.policy_hash:
             self.file.loaded()
+            self.metrics.reloaded(ok=True)
+            self.log.info("policy_unchanged", because=because, policy_hash=policy.policy_hash)
+            return
+        # Unless the operator set a mode it is the policy's own, which may be another one now.
+        new = old.with_policy(policy, mode=self.config.policy.mode or policy.mode)
+        self._gate = new
+        self.file.loaded()
         self.metrics.reloaded(ok=True)
         self.metrics.in_force(new)
         self.log.info(
@@ -227,7 +236,19 @@ class Service:
             mode=new.mode.value,
             before=old.policy.policy_hash,
         )
-        return True
+
+    def _keep(self, error: LumynError, *, because: str) -> None:
+        told_before = self.file.failed(error)
+        self.metrics.reloaded(ok=False)
+        if told_before and because == WATCHED:
+            return
+        self.log.error(
+            "policy_not_reloaded",
+            because=because,
+            in_force=self._gate.policy.policy_hash,
+            reason_code=error.reason_code,
+            message=str(error),
+        )
 
     # --- probes --------------------------------------------------------------------------------------------------
 
