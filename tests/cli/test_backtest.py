@@ -100,6 +100,19 @@ def test_decisions_are_chosen(
     assert (0 if decisions else 5, decisions) == (result.code, result.data["decisions"])
 
 
+@pytest.mark.parametrize("member", ["tenant", "subject"])
+def test_a_tenant_is_found_wherever_the_request_names_it(
+    lumyn: Lumyn, candidate: str, workspace: Path, member: str
+) -> None:
+    """In lines as in the store, where both places mean the same."""
+    request = refund()
+    request[member] = {**request.get(member, {}), "tenant_id": "acme"}
+    lumyn("decide", write(workspace / "r.json", request))
+    lumyn("export", "--jsonl", "-o", "all.jsonl")
+    for source in ([], ["--records", "all.jsonl"]):
+        assert 1 == lumyn("backtest", candidate, "--tenant", "acme", *source, "--json").data["decisions"]
+
+
 def test_an_advisory_policy_is_said_to_be_one(lumyn: Lumyn, candidate: str) -> None:
     path = Path(candidate)
     path.write_text(path.read_text(encoding="utf-8").replace("mode: enforce", "mode: advisory"), encoding="utf-8")

@@ -13,6 +13,7 @@ from typing import BinaryIO, Final
 from lumyn.core.listing import Wanted, newest_seq
 from lumyn.core.records import DecisionRecord, record_from_json
 from lumyn.core.replay import RECORD_SCHEMA, policy_kept
+from lumyn.core.requests import parsed_from_stored
 from lumyn.documents import Limits, parse_json
 from lumyn.documents.schema import check
 from lumyn.engine.similarity import MemorySnapshot
@@ -25,6 +26,7 @@ __all__ = ["Past", "read_lines", "read_store"]
 
 _PAGE: Final = 1_000
 _LINE: Final = Limits(max_bytes=16_777_216)
+_ALL: Final = Wanted()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +78,9 @@ def read_store(store: Store, wanted: Wanted, *, limit: int | None = None, with_n
         )
 
 
-def read_lines(stream: BinaryIO, *, file: str) -> Iterator[Past]:
+def read_lines(stream: BinaryIO, *, file: str, wanted: Wanted = _ALL) -> Iterator[Past]:
     """
-    Yield the records of exported lines in their order; neither policies nor experience are at hand.
+    Yield the wanted records of exported lines in their order; neither policies nor experience are at hand.
 
     Blank lines are passed by.
 
@@ -93,6 +95,7 @@ def read_lines(stream: BinaryIO, *, file: str) -> Iterator[Past]:
             if not check(RECORD_SCHEMA, parse_json(line, error=InvalidDocumentError, limits=_LINE)):
                 raise StoreIntegrityError("not a record")
             record = record_from_json(line.decode().strip("\r\n"))
+            is_wanted = wanted == _ALL or wanted.met(_row_of(record), record)
         except (StoreIntegrityError, InvalidDocumentError):
             problem = Problem(
                 code="RECORD_INVALID",
@@ -101,7 +104,23 @@ def read_lines(stream: BinaryIO, *, file: str) -> Iterator[Past]:
                 hint="`lumyn export --jsonl` writes one record a line",
             )
             raise InvalidDocumentError([problem]) from None
-        yield Past(record=record, deciding=None, then=None, now=None)
+        if is_wanted:
+            yield Past(record=record, deciding=None, then=None, now=None)
+
+
+def _row_of(record: DecisionRecord) -> StoredDecision:
+    """Return the row that a store would have for a record."""
+    request = parsed_from_stored(record.to_dict(), digest=record.request_digest).request
+    return StoredDecision(
+        seq=0,
+        decision_id=record.decision_id,
+        created_at=record.created_at,
+        tenant_id=request.tenant_id,
+        action_type=request.action_type,
+        verdict=record.verdict.value,
+        policy_hash=record.policy_hash,
+        record_json=record.to_json(),
+    )
 
 
 def _beginning(store: Store, wanted: Wanted, limit: int | None) -> int:

@@ -158,21 +158,21 @@ def _history(
     from lumyn.core.listing import newest_seq
 
     if records is not None:
-        with _lines(records) as lines:
-            yield (past for past in lines if _is_wanted(past, wanted)), 0
+        with _lines(records, wanted) as lines:
+            yield lines, 0
         return
     with closing(open_stored(config_file, url)) as opened:
         yield read_store(opened, wanted, limit=limit, with_now=with_now), limit or newest_seq(opened)
 
 
 @contextmanager
-def _lines(file: str) -> Iterator[Iterator[Past]]:
+def _lines(file: str, wanted: Wanted) -> Iterator[Iterator[Past]]:
     from lumyn.backtest import read_lines
     from lumyn.errors import InvalidDocumentError, Problem
 
     if file == STDIN:
         stream = None if sys.stdin is None else sys.stdin.buffer
-        yield read_lines(stream or BytesIO(), file="<stdin>")
+        yield read_lines(stream or BytesIO(), file="<stdin>", wanted=wanted)
         return
     with ExitStack() as opened:
         try:
@@ -181,20 +181,7 @@ def _lines(file: str) -> Iterator[Iterator[Past]]:
             reason = (error.strerror or "").lower() if isinstance(error, OSError) else "not a usable path"
             problem = Problem(code="PATH_NOT_READABLE", message=f"cannot read `{file}`: {reason}")
             raise InvalidDocumentError([problem]) from None
-        yield read_lines(lines, file=file)
-
-
-def _is_wanted(past: Past, wanted: Wanted) -> bool:
-    request = past.record.to_dict()["request"]
-    if not isinstance(request, dict):
-        return False
-    action, tenant = request.get("action"), request.get("tenant")
-    return (
-        wanted.verdict in {None, past.record.verdict}
-        and (wanted.action_type is None or (isinstance(action, dict) and action.get("type") == wanted.action_type))
-        and (wanted.tenant_id is None or (isinstance(tenant, dict) and tenant.get("tenant_id") == wanted.tenant_id))
-        and (wanted.since is None or past.record.created_at >= wanted.since)
-    )
+        yield read_lines(lines, file=file, wanted=wanted)
 
 
 def _failed(tally: Tally, looser: int | None, changed: int | None, not_replayable: int | None) -> list[str]:
