@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO, Final
 
+from lumyn.core.appending import row_of
 from lumyn.core.listing import Wanted, newest_seq
 from lumyn.core.records import DecisionRecord, record_from_json
 from lumyn.core.replay import RECORD_SCHEMA, policy_kept
@@ -18,7 +19,7 @@ from lumyn.documents import Limits, parse_json
 from lumyn.documents.schema import check
 from lumyn.engine.similarity import MemorySnapshot
 from lumyn.errors import InvalidDocumentError, Problem, Span, StoreIntegrityError
-from lumyn.model import MemoryItem
+from lumyn.model import DecisionRequest, MemoryItem
 from lumyn.policy.spec import Policy
 from lumyn.store.base import Store, StoredDecision
 
@@ -95,7 +96,7 @@ def read_lines(stream: BinaryIO, *, file: str, wanted: Wanted = _ALL) -> Iterato
             if not check(RECORD_SCHEMA, parse_json(line, error=InvalidDocumentError, limits=_LINE)):
                 raise StoreIntegrityError("not a record")
             record = record_from_json(line.decode().strip("\r\n"))
-            is_wanted = wanted == _ALL or wanted.met(_row_of(record), record)
+            is_wanted = wanted == _ALL or wanted.met(row_of(record, _request(record)), record)
         except (StoreIntegrityError, InvalidDocumentError):
             problem = Problem(
                 code="RECORD_INVALID",
@@ -108,19 +109,8 @@ def read_lines(stream: BinaryIO, *, file: str, wanted: Wanted = _ALL) -> Iterato
             yield Past(record=record, deciding=None, then=None, now=None)
 
 
-def _row_of(record: DecisionRecord) -> StoredDecision:
-    """Return the row that a store would have for a record."""
-    request = parsed_from_stored(record.to_dict(), digest=record.request_digest).request
-    return StoredDecision(
-        seq=0,
-        decision_id=record.decision_id,
-        created_at=record.created_at,
-        tenant_id=request.tenant_id,
-        action_type=request.action_type,
-        verdict=record.verdict.value,
-        policy_hash=record.policy_hash,
-        record_json=record.to_json(),
-    )
+def _request(record: DecisionRecord) -> DecisionRequest:
+    return parsed_from_stored(record.to_dict(), digest=record.request_digest).request
 
 
 def _beginning(store: Store, wanted: Wanted, limit: int | None) -> int:

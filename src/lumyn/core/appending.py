@@ -9,10 +9,11 @@ from lumyn.core.drafts import Draft
 from lumyn.core.records import DecisionRecord, record_from_json
 from lumyn.core.requests import ParsedRequest
 from lumyn.errors import IdempotencyConflictError, NotFoundError, StoreUnavailableError
+from lumyn.model import DecisionRequest
 from lumyn.policy.spec import Policy
 from lumyn.store.base import Store, StoredDecision, StoredPolicy, Transaction
 
-__all__ = ["append_decided", "committed", "earlier_record"]
+__all__ = ["append_decided", "committed", "earlier_record", "row_of"]
 
 
 def earlier_record(transaction: Transaction, parsed: ParsedRequest) -> DecisionRecord | None:
@@ -51,18 +52,23 @@ def append_decided(transaction: Transaction, policy: Policy, draft: Draft, recor
             )
         )
     transaction.append_decision(
-        StoredDecision(
-            seq=0,
-            decision_id=record.decision_id,
-            created_at=record.created_at,
-            tenant_id=request.tenant_id,
-            action_type=request.action_type,
-            verdict=record.verdict.value,
-            policy_hash=policy.policy_hash,
-            record_json=record.to_json(),
-        ),
+        row_of(record, request),
         request_id=request.request_id,
         request_digest=record.request_digest,
+    )
+
+
+def row_of(record: DecisionRecord, request: DecisionRequest) -> StoredDecision:
+    """Return the row that a record is kept in, without its place."""
+    return StoredDecision(
+        seq=0,
+        decision_id=record.decision_id,
+        created_at=record.created_at,
+        tenant_id=request.tenant_id,
+        action_type=request.action_type,
+        verdict=record.verdict.value,
+        policy_hash=record.policy_hash,
+        record_json=record.to_json(),
     )
 
 
