@@ -11,11 +11,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from cli.harness import refund
 
@@ -33,6 +34,7 @@ KEYS = [{"id": "all", "secret": SECRET, "scopes": ["decide", "label", "read"]}]
 NOW = 1_768_478_400  # 2026-01-15T12:00:00Z
 JSON = {"content-type": "application/json"}
 
+Result = TypeVar("Result")
 Headers = Mapping[str, str] | Sequence[tuple[bytes, bytes]]
 
 
@@ -103,7 +105,23 @@ class Client:
         self._runner.run(self._exit.__aexit__(None, None, None))
         self._runner.close()
 
-    def call(
+    def call(self, method: str, target: str, body: object = b"", **how: Any) -> Reply:
+        """Send one request, as `send` does."""
+        return self.run(self.send(method, target, body, **how))
+
+    def together(self, calls: Sequence[tuple[Any, ...]]) -> list[Reply]:
+        """Send requests at the same time."""
+
+        async def all_of_them() -> list[Reply]:
+            return await asyncio.gather(*(self.send(*each) for each in calls))
+
+        return self.run(all_of_them())
+
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run a coroutine on the loop of the application."""
+        return self._runner.run(work)
+
+    async def send(
         self,
         method: str,
         target: str,
@@ -114,31 +132,6 @@ class Client:
         gone: bool = False,
     ) -> Reply:
         """Send one request; `parts` is a body that comes in pieces, `gone` hangs up after them."""
-        return self.together([(method, target, body, headers, parts, gone)])[0]
-
-    def together(self, calls: Sequence[tuple[Any, ...]]) -> list[Reply]:
-        """Send requests at the same time."""
-
-        async def all_of_them() -> list[Reply]:
-            return await asyncio.gather(*(self._one(*each) for each in calls))
-
-        return self._runner.run(all_of_them())
-
-    def run(self, work: Any) -> Any:
-        """Run a coroutine on the loop of the application."""
-        return self._runner.run(work)
-
-    async def _one(
-        self,
-        method: str,
-        target: str,
-        body: object = b"",
-        headers: Headers | None = None,
-        parts: Sequence[bytes] | None = None,
-        gone: bool = False,
-    ) -> Reply:
-        from urllib.parse import unquote
-
         path, _, query = target.partition("?")
         pieces = [as_bytes(body)] if parts is None else list(parts)
         given = JSON if headers is None else headers
@@ -186,21 +179,15 @@ class Client:
         """Decide a request that is trusted but for `changes`."""
         return self.call("POST", "/v0/decide", request_document(**changes))
 
-    def signed(
-        self,
-        method: str,
-        target: str,
-        body: object = b"",
-        *,
-        secret: str = SECRET,
-        at: float | None = None,
-        name: str | None = None,
-        **changed: str,
-    ) -> Reply:
-        """Send a signed request; `changed` are header fields replaced after signing, `_` for `-`, empty removes."""
-        headers = self.headers(method, target, body, secret=secret, at=at, name=name)
-        for field, value in changed.items():
-            headers[field.replace("_", "-")] = value
+    def signed(self, method: str, target: str, body: object = b"", **how: Any) -> Reply:
+        """
+        Send a signed request: `secret`, `at` and `name` as for `headers`.
+
+        Others are header fields replaced after signing, with `_` for `-`; an empty one is left out.
+        """
+        options = {option: how.pop(option) for option in ("secret", "at", "name") if option in how}
+        headers = self.headers(method, target, body, **options)
+        headers |= {field.replace("_", "-"): value for field, value in how.items()}
         return self.call(method, target, body, headers={key: value for key, value in headers.items() if value})
 
     def headers(

@@ -278,12 +278,12 @@ def test_who_may_only_list_keeps_no_decision_waiting(signed: Client, monkeypatch
         lists = []
         for _ in range(6):
             target = "/v0/decisions"
-            call = signed._one("GET", target, b"", signed.headers("GET", target))
+            call = signed.send("GET", target, headers=signed.headers("GET", target))
             lists.append(asyncio.create_task(call))
         await asyncio.sleep(0.05)
         try:
-            decided = await asyncio.wait_for(signed._one(*DECIDE, body, signed.headers(*DECIDE, body)), 10)
-            ready = await asyncio.wait_for(signed._one("GET", "/readyz"), 10)
+            decided = await asyncio.wait_for(signed.send(*DECIDE, body, headers=signed.headers(*DECIDE, body)), 10)
+            ready = await asyncio.wait_for(signed.send("GET", "/readyz"), 10)
             assert not any(each.done() for each in lists)
         finally:
             let_go.set()

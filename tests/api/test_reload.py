@@ -124,7 +124,7 @@ def test_no_decision_mixes_two_policies(client: Client, tmp_path: Path) -> None:
                 rewrite(tmp_path, trust="5" if number % 2 else "25")
                 await asyncio.to_thread(client.service.reload, because="test")
 
-        calls = [client._one("POST", "/v0/decide", request_document()) for _ in range(150)]
+        calls = [client.send("POST", "/v0/decide", request_document()) for _ in range(150)]
         return (await asyncio.gather(reloads(), *calls))[1:]
 
     verdicts: dict[str, set[str]] = {}
@@ -243,7 +243,7 @@ def test_the_file_is_watched(tmp_path: Path) -> None:
         async def until(verdict: str) -> None:
             for _ in range(500):
                 await asyncio.sleep(0.02)
-                if verdict == (await client._one("POST", "/v0/decide", request_document())).data["verdict"]:
+                if verdict == (await client.send("POST", "/v0/decide", request_document())).data["verdict"]:
                     return
             raise AssertionError(verdict)
 

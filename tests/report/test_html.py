@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import pytest
 from plugin.shop import POLICY
+from report.results import vector as usual_vector
 
 from lumyn.policy.loader import parse_policy
 from lumyn.report.html import render
@@ -60,27 +61,9 @@ class Page(HTMLParser):
 
 
 def vector(name: str = "one", outcome: str = "passed", **members: object) -> VectorReport:
-    """Return a result with nothing special about it."""
-    usual: dict[str, object] = {
-        "node_id": f"vectors/a.yml::{name}",
-        "path": "vectors/a.yml",
-        "line": 4,
-        "vector": name,
-        "outcome": outcome,
-        "verdict": "TRUST",
-        "expected": "",
-        "direction": "",
-        "error": "",
-        "reason_codes": ("REFUND_SMALL",),
-        "matched_rules": ("R050",),
-        "decided_by": ("R050",),
-        "policy_hash": SHOP.policy_hash,
-        "summary": "",
-        "explanation": (),
-        "cause": None,
-        "document": {},
-    }
-    return VectorReport(**(usual | members))  # type: ignore[arg-type]
+    """Return a result under the policy of the shop."""
+    rule = {"reason_codes": ("REFUND_SMALL",), "matched_rules": ("R050",), "decided_by": ("R050",)}
+    return usual_vector(name, outcome, **({"policy_hash": SHOP.policy_hash} | rule | members))
 
 
 def mark(aim: str, state: str, *about: str, vector: str = "", example: str = "") -> Mark:

@@ -10,10 +10,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from plugin.shop import POLICY
+from report.results import vector
 
 from lumyn.policy.loader import parse_policy
 from lumyn.report.markdown import code, render, table
-from lumyn.report.run import Cause, RunReport, Strength, SuiteError, Table, VectorReport
+from lumyn.report.run import Cause, RunReport, Strength, SuiteError, Table
 from lumyn.report.text import printable
 
 RENDERER = MarkdownIt("commonmark", {"html": True}).enable("table")
@@ -39,34 +40,10 @@ def test_a_cell_shows_exactly_its_text(text: str) -> None:
     assert (shown if shown.strip() else "") == first.strip() or shown.strip() == first.strip()
 
 
-def vector(outcome: str = "passed", **members: object) -> VectorReport:
-    """Return a result with nothing special about it."""
-    usual: dict[str, object] = {
-        "node_id": "vectors/a.yml::one",
-        "path": "vectors/a.yml",
-        "line": 4,
-        "vector": "one",
-        "outcome": outcome,
-        "verdict": "TRUST",
-        "expected": "",
-        "direction": "",
-        "error": "",
-        "reason_codes": ("SMALL",),
-        "matched_rules": ("R1",),
-        "decided_by": ("R1",),
-        "policy_hash": "sha256:" + "0" * 64,
-        "summary": "",
-        "explanation": (),
-        "cause": None,
-        "document": {},
-    }
-    return VectorReport(**(usual | members))  # type: ignore[arg-type]
-
-
 def test_the_first_lines_say_it_all() -> None:
     """Passed, failed, nothing, a part."""
     one = vector()
-    loose = vector("failed", direction="looser", cause=Cause("ESCALATE -> TRUST", "R1", "p.yml:3"), summary="x")
+    loose = vector(outcome="failed", direction="looser", cause=Cause("ESCALATE -> TRUST", "R1", "p.yml:3"), summary="x")
     error = SuiteError(path="a.yml", line=3, message="broken")
     assert ["## Lumyn vectors: passed", "", "1 vector, none failed"] == head(RunReport(version="1", vectors=(one,)))
     assert ["## Lumyn vectors: empty", "", "no vector was found"] == head(RunReport(version="1", vectors=()))
@@ -87,7 +64,7 @@ def test_the_first_lines_say_it_all() -> None:
     stopped = RunReport(version="1", vectors=(one,), failures=("interrupted",))
     assert ["## Lumyn vectors: failed", "", "the run failed, 1 vector, none failed"] == head(stopped)
     assert "- `interrupted`" in render(stopped).splitlines()
-    assert head(RunReport(version="1", vectors=(vector("skipped"),)))[0] == "## Lumyn vectors: skipped"
+    assert head(RunReport(version="1", vectors=(vector(outcome="skipped"),)))[0] == "## Lumyn vectors: skipped"
 
 
 def head(report: RunReport) -> list[str]:
@@ -109,7 +86,7 @@ def test_other_parts_have_their_tables() -> None:
 def test_what_does_not_fit_is_left_out_with_a_word() -> None:
     """A step summary has a limit; what is kept is whole, and what is kept is the beginning."""
     failed = [
-        vector("failed", node_id=f"a::{place}", cause=Cause(f"change {place}"), summary="x" * 100)
+        vector(outcome="failed", node_id=f"a::{place}", cause=Cause(f"change {place}"), summary="x" * 100)
         for place in range(300)
     ]
     run = RunReport(version="1", vectors=tuple(failed))
@@ -127,7 +104,9 @@ def test_a_long_name_does_not_push_out_the_others() -> None:
     """Each is cut for itself, so that a place with a limit still says what changed, and what else was wrong."""
     long = "|" * 200_000
     rows = tuple(
-        vector("failed", node_id=f"{place}{long}", cause=Cause(f"change {place}{long}", long, long), summary=long)
+        vector(
+            outcome="failed", node_id=f"{place}{long}", cause=Cause(f"change {place}{long}", long, long), summary=long
+        )
         for place in range(1_000)
     )
     error = SuiteError(path=long, line=1, message=f"broken{long}")

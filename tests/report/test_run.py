@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
+from report.results import POLICY_HASH, vector
+
 from lumyn.report.run import (
     Cause,
     Group,
     RunReport,
     SuiteError,
-    VectorReport,
     error_identities,
     policy_report,
 )
 
-OURS, OTHER = "sha256:" + "0" * 64, "sha256:" + "1" * 64
-
-
-def vector(name: str, outcome: str = "passed", **members: object) -> VectorReport:
-    """Return a result with nothing special about it."""
-    usual: dict[str, object] = {
-        "node_id": f"vectors/a.yml::{name}",
-        "path": "vectors/a.yml",
-        "line": 4,
-        "vector": name,
-        "outcome": outcome,
-        "verdict": "TRUST",
-        "expected": "",
-        "direction": "",
-        "error": "",
-        "reason_codes": ("SMALL",),
-        "matched_rules": ("R1",),
-        "decided_by": ("R1",),
-        "policy_hash": OURS,
-        "summary": "",
-        "explanation": (),
-        "cause": None,
-        "document": {},
-    }
-    return VectorReport(**(usual | members))  # type: ignore[arg-type]
+OURS, OTHER = POLICY_HASH, "sha256:" + "1" * 64
 
 
 def test_an_expected_failure_fails_no_run() -> None:
