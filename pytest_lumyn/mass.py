@@ -88,8 +88,8 @@ class Groups:
         if len(drifted) <= self._limit:
             return
         groups = by_cause([getattr(report, ATTRIBUTE) for report in drifted])
-        noun = "cause" if len(groups) == 1 else "causes"
-        title = f"lumyn: {len(drifted)} vectors failed, {len(groups)} {noun}"
+        vectors, causes = "vector" if len(drifted) == 1 else "vectors", "cause" if len(groups) == 1 else "causes"
+        title = f"lumyn: {len(drifted)} {vectors} failed, {len(groups)} {causes}"
         terminalreporter.section(title, red=True, bold=True)
         for (change, decided_by), members in groups[:MOST_GROUPS]:
             terminalreporter.write(f"{len(members):6}  ", bold=True)

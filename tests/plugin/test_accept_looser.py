@@ -20,7 +20,7 @@ def test_a_more_permissive_verdict_is_refused(repo: Repo) -> None:
     run = update(repo)
     run.assert_outcomes(passed=PASSING - 1, failed=1)
     run.match(
-        f'*accept  *pytest "{FILE}::limit[at_limit]" --lumyn-vectors --lumyn-update=failing*',
+        f'*accept  *pytest "{FILE}::limit[at_limit]" --lumyn-vectors --lumyn-update=failing --lumyn-accept-looser',
         "ESCALATE -> TRUST     1  (refused, looser: TRUST is more permissive than ESCALATE)",
         f"*{FILE}::limit[at_limit]",
         "--lumyn-accept-looser accepts what is looser",

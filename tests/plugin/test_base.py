@@ -92,6 +92,16 @@ def test_a_deleted_row_and_a_deleted_file_are_named(tracked: Repo) -> None:
     run.match(f"FAILED lumyn gate: {PASSING + 1} vectors deleted since git:HEAD")
 
 
+def test_many_losses_end_in_a_count(tracked: Repo) -> None:
+    rows = "".join(f"        - [row{number}, 200.01, ESCALATE, [REFUND_OVER_LIMIT]]\n" for number in range(53))
+    tracked.replace(FILE, "        - [at_limit,", rows + "        - [at_limit,")
+    commit(tracked)
+    tracked.replace(FILE, rows, "")
+    run = strict(tracked)
+    assert 50 == sum(line.startswith("deleted     ") for line in run.lines)
+    run.match("and 3 more", "FAILED lumyn gate: 53 vectors deleted since git:HEAD")
+
+
 def test_a_moved_vector_is_not_lost(tracked: Repo) -> None:
     git(tracked.path, "mv", FILE, "vectors/moved.yml")
     run = strict(tracked)
@@ -182,6 +192,29 @@ def test_a_base_that_cannot_be_read_fails_a_strict_run(tracked: Repo) -> None:
     run = strict(tracked)
     assert 1 == run.exit_code
     run.match("unreadable  vectors/shop/broken.yml *", "FAILED lumyn gate: 1 file of git:HEAD cannot be compared")
+
+
+def test_a_format_that_a_plugin_reads_is_not_looked_for_in_the_base(tracked: Repo) -> None:
+    """It is read from where it is, so nothing can be said of what it was."""
+    tracked.write("pytest.ini", "[pytest]\nlumyn_patterns = *.refunds\n")
+    tracked.write("team/late.refunds", "small\n")
+    tracked.write(
+        "conftest.py",
+        "import yaml_of_shop\n\n\ndef pytest_lumyn_load_suite(path):\n"
+        "    return yaml_of_shop.SUITE if path.suffix == '.refunds' else None\n",
+    )
+    request = {
+        "action": {"type": "support.refund", "intent": "refund", "amount": {"value": 20, "currency": "USD"}},
+        "evidence": {"ticket_id": "ZD-1", "risk": 0.1},
+    }
+    vector = {"name": "a", "request": request, "expect": {"verdict": "TRUST", "reason_codes": ["REFUND_SMALL"]}}
+    head = {"schema_version": "vector.v0", "policy": "policies/shop.yml", "clock": "2026-01-15T12:00:00Z"}
+    tracked.write("yaml_of_shop.py", f"SUITE = { ({**head, 'vectors': [vector]})!r}\n")
+    commit(tracked)
+    run = strict(tracked)
+    run.assert_outcomes(passed=PASSING + 1)
+    assert 0 == run.exit_code, run.text
+    run.no_match("unreadable *")
 
 
 def test_a_suite_below_the_top_of_the_repository_is_found(make_repo: Callable[..., Repo]) -> None:

@@ -163,6 +163,15 @@ def test_files_that_something_leaves_out_are_told(
     run.no_match("*left out of this run*")
 
 
+def test_many_files_that_something_leaves_out_end_in_a_count(make_repo: MakeRepo) -> None:
+    files: dict[str, str | None] = {f"vectors/more/{number:02}.yml": VECTORS for number in range(51)}
+    repo = make_repo({"conftest.py": "collect_ignore = ['vectors/more']\n"} | files)
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-strict")
+    assert 50 == sum(line.endswith(": left out of the run") for line in run.lines)
+    run.match("FAILED lumyn gate: vectors/more/49.yml: left out of the run")
+    run.match("FAILED lumyn gate: and 1 file more left out of the run")
+
+
 def test_what_was_chosen_or_holds_no_vectors_is_not_left_out(make_repo: MakeRepo) -> None:
     """A part that was asked for is no news, nor are folders that are passed over everywhere."""
     repo = make_repo({"vectors/more/second.yml": VECTORS, "vectors/_golden.yml": "{}\n"})
@@ -237,6 +246,9 @@ def test_vectors_of_another_project_are_not_passed_by(make_repo: MakeRepo, neste
     assert 4 == run.exit_code
     run.match(f"ERROR: lumyn: nothing of `{nested}` was collected: *")
     repo.run_pytest("--lumyn-vectors", "vectors", "tests/vectors").assert_outcomes(passed=PASSING + 1)
+    repo.run_pytest("--lumyn-vectors", "vectors", nested, "--lumyn-allow-empty").assert_outcomes(passed=PASSING)
+    repo.write("pytest.ini", "[pytest]\nlumyn_vectors = true\n")
+    repo.run_pytest("vectors", nested).assert_outcomes(passed=PASSING)
 
 
 def test_vectors_outside_the_rootdir_are_not_passed_by(make_repo: MakeRepo) -> None:
@@ -320,6 +332,24 @@ def test_last_failed_that_leaves_whole_files_out_is_no_false_alarm(make_repo: Ma
     repo = make_repo({"pytest.ini": f"[pytest]\nlumyn_min_vectors = {PASSING}\n", "tests/test_app.py": failing})
     repo.run_pytest("--lumyn-vectors").assert_outcomes(passed=PASSING, failed=1)
     repo.run_pytest("--lumyn-vectors", "--lf").assert_outcomes(failed=1)
+
+
+def test_last_failed_knows_nothing_of_fixtures_used_in_files_it_leaves_out(make_repo: MakeRepo) -> None:
+    action = "{type: support.refund, intent: refund a customer, amount: {value: 12, currency: USD}}"
+    pay = f"{{action: {action}, evidence: {{ticket_id: ZD-1, risk: 0.1}}}}"
+    head = "schema_version: vector.v0\n"
+    vector = "{name: a, request: {$use: pay}, expect: {verdict: TRUST, reason_codes: [REFUND_SMALL]}}"
+    repo = make_repo(
+        {
+            "vectors/_defaults.yaml": f"{head}fixtures: {{requests: {{pay: {pay}}}}}\n",
+            "vectors/pay.yml": f'{head}policy: policies/shop.yml\nclock: "2026-01-15T12:00:00Z"\nvectors: [{vector}]\n',
+            FILE: VECTORS.replace("verdict: TRUST", "verdict: QUERY", 1),
+        }
+    )
+    repo.run_pytest("--lumyn-vectors").assert_outcomes(passed=PASSING, failed=1)
+    repo.run_pytest("--lumyn-vectors", "--lf").assert_outcomes(failed=1)
+    (repo.path / "vectors/pay.yml").unlink()
+    repo.run_pytest("--lumyn-vectors").match("ERROR: lumyn: shared fixtures that no vector uses")
 
 
 @pytest.mark.parametrize("allowed", [False, True])

@@ -44,6 +44,24 @@ def test_a_single_vector_brings_no_invariants(repo: Repo) -> None:
     repo.run_pytest("vectors/shop/refund.yml::small", "--lumyn-vectors").assert_outcomes(passed=1)
 
 
+def test_those_of_the_policy_that_was_chosen_are_run(repo: Repo) -> None:
+    """In place of the one that vectors name, whose promises are not about what decides."""
+    repo.write("policies/next.yml", POLICY + PROMISES)
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-policy=policies/next.yml", "-v")
+    run.assert_outcomes(passed=PASSING + 2)
+    run.match("policies/next.yml::never_TRUST_where_amount_usd_gt_25 PASSED*")
+
+
+def test_a_policy_that_promises_nothing_loads_no_proofs(repo: Repo) -> None:
+    repo.write(
+        "conftest.py",
+        "import sys\n\n\ndef pytest_unconfigure():\n    print('PROOFS', 'pytest_lumyn.invariants' in sys.modules)\n",
+    )
+    repo.run_pytest("--lumyn-vectors", own_process=True).match("PROOFS False")
+    repo.write("policies/shop.yml", POLICY + PROMISES)
+    repo.run_pytest("--lumyn-vectors", own_process=True).match("PROOFS True")
+
+
 def test_an_invariant_that_cannot_be_read_is_a_collection_error(repo: Repo) -> None:
     """Like anything else that is wrong with a policy."""
     repo.write("policies/shop.yml", POLICY + "invariants:\n  - never: {verdict: TRUTS}\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -173,6 +174,7 @@ def test_many_causes_end_in_a_count() -> None:
     lines = paper.text.splitlines()
     assert "= lumyn: 25 vectors failed, 25 causes =" == lines[0]
     assert 20 == sum("raised Error" in line for line in lines)
+    assert not [line for line in lines if "decided by" in line or re.search("and -?[0-9]+ more", line)]
     assert [
         "        and 5 causes more",
         "none shown in full, at most 2 of a cause; --lumyn-max-diffs=25 shows all",

@@ -101,7 +101,10 @@ def test_what_is_accepted_does_not_excuse_a_teardown(drifting: Repo) -> None:
     assert 1 == code
     assert "1 error, 3 updated" in printed
     report = json.loads(drifting.read("report.json"))
-    assert (False, [f"{FILE}::compounding: RuntimeError: left open"]) == (report["summary"]["ok"], report["failures"])
+    assert (False, [f"{FILE}::compounding: RuntimeError: left open"]) == (
+        report["summary"]["ok"],
+        report["failures"],
+    )
 
 
 def test_quitting_keeps_what_was_accepted(drifting: Repo) -> None:
@@ -114,6 +117,39 @@ def test_the_end_of_the_input_changes_nothing(drifting: Repo) -> None:
     code, printed = review(drifting, "a\n\x04")
     assert (1, VECTORS) == (code, drifting.read(FILE))
     assert "interrupted: nothing was changed" in printed
+
+
+@pytest.mark.parametrize("reason", ["", "\\x1b[2Jcleared"], ids=["none", "not to be printed"])
+def test_a_failure_is_expected_for_a_reason(drifting: Repo, reason: str) -> None:
+    """One that could be read in a report."""
+    drifting.write(
+        "conftest.py", f"import builtins\nANSWERS = ['x', '{reason}', 'q']\nbuiltins.input = lambda _: ANSWERS.pop(0)\n"
+    )
+    code, printed = review(drifting, "")
+    assert (1, VECTORS) == (code, drifting.read(FILE))
+    assert "a reason is due" in printed
+
+
+def test_ctrl_c_at_a_question_changes_nothing(drifting: Repo) -> None:
+    drifting.write(
+        "conftest.py",
+        "import builtins\nANSWERS = ['a']\n\n\ndef ask(_):\n    if ANSWERS:\n        return ANSWERS.pop()\n"
+        "    raise KeyboardInterrupt\n\n\nbuiltins.input = ask\n",
+    )
+    code, printed = review(drifting, "")
+    assert (1, VECTORS) == (code, drifting.read(FILE))
+    assert "interrupted: nothing was changed" in printed
+
+
+def test_a_run_that_was_interrupted_asks_nothing(drifting: Repo) -> None:
+    """Whoever pressed Ctrl-C wants to leave."""
+    drifting.write(
+        "conftest.py",
+        "def pytest_runtest_setup(item):\n    if item.name == 'compounding':\n        raise KeyboardInterrupt\n",
+    )
+    code, printed = review(drifting, "a\na\n")
+    assert (2, VECTORS) == (code, drifting.read(FILE))
+    assert "[a]ccept" not in printed
 
 
 def test_a_looser_outcome_takes_the_whole_word(repo: Repo) -> None:

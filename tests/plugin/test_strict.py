@@ -90,6 +90,21 @@ def test_a_vector_expected_to_fail_from_outside_says_so_in_its_file(repo: Repo, 
     run.match("FAILED lumyn gate: *: expected to fail by a mark that its file does not hold")
 
 
+def test_a_python_test_may_be_skipped_without_a_word(make_repo: Callable[..., Repo]) -> None:
+    """Its suite is not this one."""
+    repo = make_repo({"tests/test_a.py": "import pytest\n\n\n@pytest.mark.skip\ndef test_a():\n    pass\n"})
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-strict")
+    run.assert_outcomes(passed=PASSING, skipped=1)
+    assert 0 == run.exit_code, run.text
+
+
+def test_a_plan_is_not_judged(proposing: Repo) -> None:
+    """Nothing ran, so nothing passed by."""
+    run = proposing.run_pytest("--lumyn-vectors", "--lumyn-strict", "--collect-only", "-q")
+    assert 0 == run.exit_code, run.text
+    run.no_match("*lumyn gate*")
+
+
 def test_skipping_with_a_reason_stays_allowed(make_repo: Callable[..., Repo]) -> None:
     skipped = VECTORS.replace("  - name: small\n", "  - name: small\n    skip: until the switch\n")
     run = make_repo({FILE: skipped}).run_pytest("--lumyn-vectors", "--lumyn-strict")

@@ -143,7 +143,19 @@ def test_what_fails_for_another_reason_still_fails(repo: Repo) -> None:
     run = update(repo)
     run.assert_outcomes(passed=PASSING - 3, updated=2, failed=1)
     run.match("*lumyn update: 2 vectors, 1 refused*", "*(refused, a hook of this project found it wrong)")
+    run.no_match("--lumyn-accept-looser accepts what is looser")
     assert 1 == run.exit_code
+
+
+def test_a_vector_that_cannot_run_has_no_expectation_to_blame(repo: Repo) -> None:
+    """It fails as ever, and the update says nothing of it."""
+    broken = "known_fraud: {label: failure, request: {$use: refund, $with: {action.type: Refund}}, summary: INC-42}"
+    repo.replace(FILE, "known_fraud: {label: failure, request: {$use: refund}, summary: INC-42}", broken)
+    run = update(repo, "failing", "-k", "fraud", "--lumyn-report=r.json")
+    run.assert_outcomes(failed=1, deselected=PASSING - 1)
+    run.no_match("*lumyn update*")
+    (vector,) = json.loads(repo.read("r.json"))["vectors"]
+    assert "update" not in vector
 
 
 def test_an_expected_failure_is_left_alone(repo: Repo) -> None:
@@ -263,6 +275,41 @@ def test_junit_says_failed_of_an_update_that_was_refused_in_the_end(
     assert "verdict TRUST -> ESCALATE" in (failure.get("message") or "")
     properties = {each.get("name"): each.get("value") for each in failed.iter("property")}
     assert "ESCALATE" == properties["lumyn_verdict"]
+
+
+def test_of_two_files_that_junit_calls_the_same_each_keeps_its_own_failure(repo: Repo) -> None:
+    """`shop/refund.yml` and `shop.refund.yml` are one class to it; a vector of each is called `small[six]`."""
+    refused_in_the_end(repo)
+    repo.write("vectors/shop.refund.yml", repo.read(FILE))
+    repo.replace(
+        FILE, "reason_codes: [REFUND_SMALL]}\n    table", "reason_codes: {contains: [REFUND_SMALL]}}\n    table"
+    )
+    run = update(repo, "failing", "-k", "small", "--junitxml=junit.xml")
+    run.assert_outcomes(passed=2, failed=2, deselected=2 * (PASSING - 1))
+    cases = [
+        case for case in ET.fromstring(repo.read("junit.xml")).iter("testcase") if case.get("name") == "small[six]"
+    ]
+    assert 2 == len(cases)
+    assert all(case.find("failure") is not None for case in cases)
+
+
+def test_our_own_parts_are_not_told_twice_what_failed_in_the_end(repo: Repo) -> None:
+    refused_in_the_end(repo)
+    run = update(repo, "failing", "-k", "small", "--lumyn-max-diffs=0")
+    run.match("*= lumyn: 1 vector failed, 1 cause =*")
+
+
+def test_a_junit_file_is_looked_at_only_where_something_failed_in_the_end(repo: Repo) -> None:
+    """What another plugin makes of it is no news of this run."""
+    tighter(repo)
+    repo.write(
+        "conftest.py",
+        "import pathlib, pytest\n\n\n@pytest.hookimpl(trylast=True)\ndef pytest_sessionfinish():\n"
+        "    pathlib.Path('junit.xml').write_text('<')\n",
+    )
+    run = update(repo, "failing", "-k", "small", "--junitxml=junit.xml")
+    run.no_match("ERROR: lumyn: *")
+    assert 0 == run.exit_code
 
 
 def test_a_hook_of_another_plugin_sees_an_update_fail_that_was_refused_in_the_end(repo: Repo) -> None:
@@ -481,6 +528,32 @@ def test_a_file_that_changes_meanwhile_is_left_and_fails(repo: Repo) -> None:
     run.assert_outcomes(failed=1, deselected=PASSING - 1)
     run.match("*verdict TRUST -> ESCALATE*", "*(refused, its file does not hold what was run: *)")
     assert (1, VECTORS + "# edited\n") == (run.exit_code, repo.read(FILE))
+
+
+def test_what_is_new_and_could_not_be_written_says_how_to_accept_it(repo: Repo) -> None:
+    without_expectations(repo)
+    repo.write(
+        "conftest.py",
+        "def pytest_runtest_teardown(item):\n"
+        f"    with open({FILE!r}, 'a') as file:\n        file.write('# edited\\n')\n",
+    )
+    run = update(repo, "new", "-k", "small")
+    run.assert_outcomes(failed=1, deselected=PASSING - 1)
+    run.match(f'accept *pytest "{FILE}::small" --lumyn-vectors --lumyn-update=new')
+
+
+def test_a_looser_verdict_stops_a_run_that_stops_at_failures(repo: Repo) -> None:
+    """It is known as a failure at once, not when the run is over."""
+    repo.replace(POLICY_FILE, "trust_up_to_usd: 25", "trust_up_to_usd: 200")
+    update(repo, "failing", "-x").assert_outcomes(passed=2, failed=1)
+
+
+def test_the_policy_of_a_hook_takes_part_in_the_proof(repo: Repo) -> None:
+    repo.write("policies/next.yml", repo.read(POLICY_FILE).replace("trust_up_to_usd: 25", "trust_up_to_usd: 1"))
+    repo.write("conftest.py", "def pytest_lumyn_policy(path):\n    return 'policies/next.yml'\n")
+    run = update(repo, "failing", "-k", "small")
+    run.assert_outcomes(updated=1, deselected=PASSING - 1)
+    assert ESCALATED in repo.read(FILE)
 
 
 def test_a_suite_made_by_a_hook_has_no_text_to_change(repo: Repo) -> None:

@@ -86,6 +86,8 @@ EXPECTATIONS = {
     "expect: { matched_rules: [{ rule_id: R050, stage: TRUST }] }": "STAGE_UNKNOWN",
     "expect: { matched_rules: [{ rule_id: R050, effect: GO }] }": "VERDICT_UNKNOWN",
     "expect: { matched_rules: [{ rule_id: R050, reason_codes: [NOPE] }] }": "REASON_CODE_UNKNOWN",
+    "expect: { matched_rules: [{ rule_id: R050, reason_codes: [acme_small] }] }": "FIELD_PATTERN",
+    "expect: { matched_rules: [{ rule_id: R050, reason_codes: { contains: [] } }] }": "EXPECT_EMPTY",
     "expect: { matched_rules: [{ rule_id: R050, when: x }] }": "FIELD_UNKNOWN",
     "expect: { matched_rules: [5] }": "TYPE_INVALID",
     "expect: { queries: [{ question: x }] }": "FIELD_MISSING",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from vector_suites import POLICY, Root
 
@@ -72,3 +74,113 @@ def test_a_code_of_a_trusting_rule_is_a_guard_where_others_give_it_too(suite_roo
     suite_root.write("policies/p.yml", POLICY.replace(old, new))
     (made,) = proposed(suite_root, text)
     assert "looser: fewer reason codes than before: ACME_SMALL no longer among them" == made.refused
+
+
+BROKEN = "request: { $use: small, $with: { action.colour: red } }"
+
+
+@pytest.mark.parametrize(
+    ("request_", "expect", "pointer", "value"),
+    [
+        (
+            BROKEN,
+            "{ error: { reason_code: INVALID_REQUEST_SCHEMA, problems: [FIELD_MISSING] } }",
+            "error/problems",
+            ["FIELD_UNKNOWN"],
+        ),
+        (
+            LARGE,
+            "{ reason_codes: [ACME_RISKY], matched_rules: { contains: [{ rule_id: R030, x-n: 1 }] } }",
+            "reason_codes",
+            ["ACME_LARGE"],
+        ),
+        (
+            SMALL,
+            "{ verdict: TRUST, reason_codes: [ACME_SMALL], record: { policy: { policy_version: '0.9' } } }",
+            "record/policy/policy_version",
+            "1.0.0",
+        ),
+        (
+            SMALL,
+            "{ verdict: TRUST, reason_codes: [ACME_SMALL, ACME_LARGE], matched_rules: [R050] }",
+            "reason_codes",
+            ["ACME_SMALL"],
+        ),
+        (
+            SMALL,
+            "{ verdict: TRUST, record: { matched_rules: [{ in: [R030] }] } }",
+            "record/matched_rules",
+            [{"effect": "TRUST", "reason_codes": ["ACME_SMALL"], "rule_id": "R050", "stage": "TRUST_PATHS"}],
+        ),
+    ],
+    ids=[
+        "problems of an error",
+        "notes within a condition that holds",
+        "a part without a verdict",
+        "still trusted",
+        "an item",
+    ],
+)
+def test_one_value_gives_way_and_is_no_looser(
+    suite_root: Root, request_: str, expect: str, pointer: str, value: object
+) -> None:
+    (made,) = proposed(suite_root, f"- name: one\n  {request_}\n  expect: {expect}\n")
+    assert ("", "") == (made.refused, made.looser)
+    assert [(f"/vectors/0/expect/{pointer}", value)] == [(each.pointer, each.value) for each in made.changes]
+
+
+@pytest.mark.parametrize(
+    ("expect", "why"),
+    [
+        (
+            "{ verdict: TRUST, reason_codes: { any_order: [ACME_LARGE], excludes: [ACME_RISKY] } }",
+            "`reason_codes.any_order` states a condition",
+        ),
+        (
+            "{ verdict: QUERY, reason_codes: [ACME_ASK], queries: { any_order: [ticket_id] } }",
+            "`queries.any_order` states a condition",
+        ),
+    ],
+    ids=["beside another condition", "and nothing came"],
+)
+def test_a_list_in_any_order_that_takes_a_person(suite_root: Root, expect: str, why: str) -> None:
+    """No run can tell what the rest of the condition should be, and an empty list is no list in any order."""
+    (made,) = proposed(suite_root, f"- name: one\n  {SMALL}\n  expect: {expect}\n", accept_looser=True)
+    assert made.refused.startswith(why)
+    assert () == made.changes
+
+
+CHANGED = """\
+- name: one
+  steps:
+    - decide: { id: first, request: { $use: small } }
+      expect: { verdict: TRUST, reason_codes: [ACME_SMALL] }
+    - label: { decision: first, label: failure }
+    - decide: { request: { $use: small } }
+      expect: { verdict: ABSTAIN, changed_from: { step: first, because: memory } }
+"""
+
+
+def test_a_cause_that_is_claimed_stays_in_place_of_reasons(suite_root: Root) -> None:
+    """Who says why a verdict changed has named a reason: none is added."""
+    (made,) = proposed(suite_root, CHANGED, accept_looser=True)
+    assert "" == made.refused
+    assert [("/vectors/0/steps/2/expect/verdict", "ESCALATE")] == [(each.pointer, each.value) for each in made.changes]
+
+
+def test_a_golden_record_keeps_what_is_not_compared_and_how_numbers_are_written(suite_root: Root) -> None:
+    """The version of the engine that made it, and lists that got longer beside those that did not."""
+    name = "vectors/_golden.json"
+    text = f"- name: one\n  {LARGE}\n  expect: {{ record: {{ $exact: {name} }} }}\n"
+    first = run(
+        suite_root.vector(f"- name: one\n  {LARGE}\n  expect: {{ verdict: ESCALATE, reason_codes: [ACME_LARGE] }}\n")
+    )
+    record = json.loads(json.dumps(first.steps[0].record.normalised()))
+    determinism = {"engine_version": "0.0.9", **record["determinism"], "evaluation_order": ["REQUIREMENTS"]}
+    old = {**record, "determinism": determinism, "reason_codes": ["ACME_LARGE", "ACME_RISKY"]}
+    suite_root.write(name, json.dumps(old))
+    (made,) = proposed(suite_root, text, accept_looser=True)
+    assert "" == made.refused
+    ((changed, value),) = [(each.file, each.value) for each in made.changes]
+    assert name == changed
+    assert {**record, "determinism": {"engine_version": "0.0.9", **record["determinism"]}} == value

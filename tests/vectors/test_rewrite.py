@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -134,6 +135,29 @@ def test_of_two_processes_one_wins_and_the_other_is_told(file: Path, tmp_path: P
     done = [int(each.communicate("x", timeout=120)[0]) for each in both]
     assert [0, 1] == sorted(done)
     assert file.read_text() in {"a: 3  # one\nb: 2\n", "a: 4  # one\nb: 2\n"}
+
+
+def test_the_folder_is_held_while_a_file_is_replaced(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From before the text is looked at for the last time until it is another one."""
+    locks = pytest.importorskip("fcntl")
+    free: list[bool] = []
+
+    def watched(path: Path, data: bytes, **options: bool) -> None:
+        descriptor = os.open(file.parent, os.O_RDONLY)
+        try:
+            locks.flock(descriptor, locks.LOCK_EX | locks.LOCK_NB)
+            free.append(True)
+        except BlockingIOError:
+            free.append(False)
+        finally:
+            os.close(descriptor)
+
+    monkeypatch.setattr("lumyn.vectors.rewrite.replace_file", watched)
+    rewrite([proposal("/a", 3)], root=tmp_path)
+    watched(file, b"")
+    assert [False, True] == free
 
 
 def test_a_proposal_travels_as_plain_data() -> None:

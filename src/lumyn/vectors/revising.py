@@ -293,7 +293,7 @@ def _permissive(policy: Policy) -> set[str]:
 def _lost(written: JsonValue, found: JsonValue, name: str | None) -> tuple[list[str], bool]:
     """Return what a list was to name and does not, and whether it names anything new."""
     if isinstance(written, dict):
-        written = written.get("any_order", written.get("contains"))
+        written = written.get("any_order")  # a list it is to contain gives way to nobody but a person
     if not isinstance(written, list) or not isinstance(found, list):
         return [], False
     was = [_name(item, name) for item in written]
