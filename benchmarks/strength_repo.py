@@ -1,11 +1,12 @@
 """
-Two repositories of a hundred vectors of the starter policy: some of every golden topic, or one thing over and over.
+Repositories of vectors of the starter policy: a hundred of every golden topic, a hundred of one thing, all there are.
 Written the same at every call; knows nothing of timing.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from common import ROOT, SUPPORT_POLICY
 from lumyn.vectors.discovery import discover
 from lumyn.vectors.loader import load_suite
 
-__all__ = ["COUNT", "every_topic", "one_thing"]
+__all__ = ["COUNT", "all_golden", "every_topic", "one_thing"]
 
 COUNT = 100
 
@@ -28,23 +29,22 @@ _ALIKE = """\
 
 def every_topic(folder: Path) -> None:
     """Write golden vectors, files of the topics in turn as long as they fit: some edits of the policy go unnoticed."""
-    name = SUPPORT_POLICY.relative_to(ROOT).as_posix()
     topics: dict[Path, list[tuple[Path, int]]] = {}
-    for path in discover(ROOT, ["vectors/v0"]):
-        vectors = load_suite(path, root=ROOT).vectors
-        if vectors and all(each.policy_file == name for each in vectors) and "scenarios" not in path.parts:
-            topics.setdefault(path.parent, []).append((path, len(vectors)))
+    for path, count in _golden():
+        if "scenarios" not in path.parts:
+            topics.setdefault(path.parent, []).append((path, count))
     total, chosen = 0, []
     for files in zip_longest(*topics.values()):
         for path, count in filter(None, files):
             if total + count <= COUNT:
                 total += count
                 chosen.append(path)
-    _policy(folder)
-    for path in (ROOT / "vectors/v0/_defaults.yaml", *chosen):
-        target = folder / path.relative_to(ROOT)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, target)
+    _copy(folder, chosen)
+
+
+def all_golden(folder: Path) -> None:
+    """Write all golden vectors of the policy: no edit of it goes unnoticed."""
+    _copy(folder, [path for path, _ in _golden()])
 
 
 def one_thing(folder: Path) -> None:
@@ -56,6 +56,24 @@ def one_thing(folder: Path) -> None:
     target = folder / "vectors" / "refund.yaml"
     target.parent.mkdir(parents=True)
     target.write_text(f"{head}vectors:\n{rows}", encoding="utf-8")
+
+
+def _golden() -> Iterator[tuple[Path, int]]:
+    """Yield the files of golden vectors that are about the policy alone, with how many vectors each holds."""
+    name = SUPPORT_POLICY.relative_to(ROOT).as_posix()
+    for path in discover(ROOT, ["vectors/v0"]):
+        vectors = load_suite(path, root=ROOT).vectors
+        if vectors and all(each.policy_file == name for each in vectors):
+            yield path, len(vectors)
+
+
+def _copy(folder: Path, chosen: list[Path]) -> None:
+    _policy(folder)
+    beside = {other for path in chosen for other in path.parent.glob("_*.y*ml")}
+    for path in (ROOT / "vectors/v0/_defaults.yaml", *sorted(beside), *chosen):
+        target = folder / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
 
 
 def _policy(folder: Path) -> None:
