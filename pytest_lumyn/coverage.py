@@ -13,7 +13,6 @@ import pytest
 
 from lumyn.policy.loader import parse_policy
 from lumyn.policy.spec import Policy
-from lumyn.report import strength_json
 from lumyn.report.folding import folded
 from lumyn.report.text import printable
 from lumyn.vectors.decided import Decided, decided
@@ -210,6 +209,8 @@ class Strength:
         return ""
 
     def _hand_over(self, reports: Reports) -> None:
+        from lumyn.report import strength_json
+
         for policy_hash, (_, told) in self._found.items():
             if told is not None:
                 reports.strengths[policy_hash] = strength_json.unpack(told.strength, self._policy(policy_hash))

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from lumyn.analysis.baseline import read_baseline
 from lumyn.analysis.scale import Criterion, Scope
 from lumyn.errors import InvalidConfigError
 from pytest_lumyn.measures import Measured
@@ -99,6 +98,8 @@ def _read_accepted(config: pytest.Config) -> Mapping[str, Mapping[str, str]]:
     name = config.getini("lumyn_mutants")
     if not name:
         return {}
+    from lumyn.analysis.baseline import read_baseline
+
     try:
         return read_baseline(absolute(name, config.rootpath), name=name)
     except InvalidConfigError as error:

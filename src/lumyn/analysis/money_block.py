@@ -36,6 +36,7 @@ class MoneyBlock:
         for atom, condition in atoms.items():
             self._atoms[condition.fact][atom] = condition
         self._rates = book.rates(policies, self._atoms[RATE])
+        self._currencies: dict[str | None, Mapping[Atom, bool | None]] = {}
 
     def dimension(self) -> Dimension:
         """Return the cells of money for the readings and conditions it was made for."""
@@ -43,10 +44,10 @@ class MoneyBlock:
         dollars = dollar_stretches(numbers(self._atoms["amount_usd"].values()))
         usd_truths = [self._truths("amount_usd", _middle(each)) for each in dollars]
         for rates in self._rates.alike(None).values():
-            _Kind(self._rates, self._atoms, None, rates[0]).add(cells, None)
+            self._kind(None, rates[0]).add(cells, None)
         classes: dict[tuple[object, ...], list[tuple[str, list[Rate]]]] = {}
         for currency in currencies(self._named()):
-            truths = tuple(self._truths("amount_currency", currency).values())
+            truths = tuple(self._in_currency(currency).values())
             for signature, rates in self._rates.alike(currency).items():
                 classes.setdefault((truths, currency == USD, *signature), []).append((currency, rates))
         for key, members in classes.items():
@@ -54,7 +55,7 @@ class MoneyBlock:
             kinds: dict[str, _Kind] = {}
             if not any(known):
                 currency, rates = members[0]
-                kind = _Kind(self._rates, self._atoms, currency, rates[0])
+                kind = self._kind(currency, rates[0])
                 kind.add(cells, Money(Decimal(1), currency, rates[0].raw))
                 continue
             for stretch, truths_there in zip(dollars, usd_truths, strict=True):
@@ -76,11 +77,21 @@ class MoneyBlock:
             if found is not None:
                 kind = kinds.get(currency)
                 if kind is None:
-                    kind = kinds[currency] = _Kind(self._rates, self._atoms, currency, rates[0])
+                    kind = kinds[currency] = self._kind(currency, rates[0])
                 kind.add(cells, Money(found[0], currency, found[1]), truths)
                 return
             certain = certain and sure
         self.complete = self.complete and certain
+
+    def _kind(self, currency: str | None, rate: Rate) -> _Kind:
+        return _Kind(self._rates, self._atoms["amount_usd"], self._in_currency(currency), currency, rate)
+
+    def _in_currency(self, currency: str | None) -> Mapping[Atom, bool | None]:
+        """Return how comparisons of the currency come out, worked out once for all rates."""
+        found = self._currencies.get(currency)
+        if found is None:
+            found = self._currencies[currency] = self._truths("amount_currency", currency)
+        return found
 
     def _truths(self, fact: str, value: object) -> dict[Atom, bool | None]:
         return {
@@ -99,17 +110,23 @@ class _Kind:
     """What all amounts of one currency have in common at rates that count alike."""
 
     def __init__(
-        self, rates: Rates, atoms: Mapping[str, Mapping[Atom, Condition]], currency: str | None, rate: Rate
+        self,
+        rates: Rates,
+        atoms: Mapping[Atom, Condition],
+        named: Mapping[Atom, bool | None],
+        currency: str | None,
+        rate: Rate,
     ) -> None:
+        """
+        Args:
+            atoms: Comparisons of the dollars.
+            named: How comparisons of the currency come out.
+        """
         self._rate = rate
-        self._atoms = atoms["amount_usd"]
+        self._atoms = atoms
         self._situations = rates.situations(currency, rate)
         read, states = rates.read(rate)
-        self._truths: dict[Atom, bool | None] = {
-            atom: truth_of(condition, currency, seen=currency is not None)
-            for atom, condition in atoms["amount_currency"].items()
-        }
-        self._truths.update(read)
+        self._truths: dict[Atom, bool | None] = {**named, **read}
         self._states: dict[tuple[int, str], State] = {(place, FX_RATE_KEY): state for place, state in enumerate(states)}
         self._notes = [(place, each) for place, each in enumerate(self._situations) if each is not None]
         if currency is not None and currency != USD:
