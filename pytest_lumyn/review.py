@@ -22,7 +22,7 @@ from pytest_lumyn.item import VectorItem
 from pytest_lumyn.proposing import Proposals, Proposed, transition_text
 from pytest_lumyn.report import ATTRIBUTE, Reporter, where
 from pytest_lumyn.settings import Settings
-from pytest_lumyn.update import UPDATED, move, print_files, was_interrupted
+from pytest_lumyn.update import UPDATED, ended_by_interrupt, move, print_files, was_interrupted
 from pytest_lumyn.xdist import is_worker
 
 __all__ = ["Ask", "Reviewer", "require_terminal"]
@@ -80,11 +80,13 @@ class Reviewer:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        proposed = self.proposals.finish()
+        with ended_by_interrupt():
+            proposed = self.proposals.finish()
         if not proposed or was_interrupted(session):
             return
         chosen = self._walk({each.nodeid: each for each in proposed})
-        self._written = rewrite([choice.proposal for choice in chosen], root=self._settings.base)
+        with ended_by_interrupt():
+            self._written = rewrite([choice.proposal for choice in chosen], root=self._settings.base)
         self._settle(session, chosen, self._written)
 
     def _walk(self, proposed: dict[str, Proposed]) -> list[_Choice]:

@@ -5,8 +5,9 @@ Must not know how a text is edited, nor what makes one outcome looser than anoth
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 import pytest
 
@@ -22,10 +23,12 @@ from pytest_lumyn.report import ATTRIBUTE, Reporter, where
 from pytest_lumyn.settings import Settings, Update
 from pytest_lumyn.xdist import is_worker
 
-__all__ = ["UPDATED", "Updater", "move", "print_files", "was_interrupted"]
+__all__ = ["UPDATED", "Updater", "ended_by_interrupt", "move", "print_files", "was_interrupted"]
 
 UPDATED = "updated"
 FAILED = "failed"
+INTERRUPTED = "lumyn: the update was interrupted: a file has all of its changes or none; run it again for the rest"
+UNLABELLED = "drift"
 EXAMPLES = 3
 MOST_NAMES = 10
 _UNTOLD = "its worker ended before it could say what to change"
@@ -105,13 +108,14 @@ class Updater:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        proposed = self.proposals.finish()
-        if proposed is None:
-            return
-        wanted = [each for each in proposed if each.nodeid in self._expected]
-        if was_interrupted(session):
-            self._reason, wanted = "the run was interrupted", []
-        self._written = rewrite([each.accept for each in wanted], root=self._settings.base)
+        with ended_by_interrupt():
+            proposed = self.proposals.finish()
+            if proposed is None:
+                return
+            wanted = [each for each in proposed if each.nodeid in self._expected]
+            if was_interrupted(session):
+                self._reason, wanted = "the run was interrupted", []
+            self._written = rewrite([each.accept for each in wanted], root=self._settings.base)
         self._settle(session, wanted, self._written)
 
     def _settle(self, session: pytest.Session, wanted: Sequence[Proposed], written: Rewritten) -> None:
@@ -143,11 +147,12 @@ class Updater:
         terminalreporter.ensure_newline()
         done = "1 vector" if len(written.done) == 1 else f"{len(written.done)} vectors"
         terminalreporter.section(f"lumyn update: {done}, {len(self._refused)} refused")
+        # A refusal may come before anybody knows what would become of the verdict.
         lines = [(transition, count, "") for transition, count in self._counts.items()]
         reasons: dict[tuple[str, str], list[str]] = {}
         for node_id in sorted(self._refused):
             data = self._refused[node_id]
-            reasons.setdefault((data["transition"], data["refused"]), []).append(node_id)
+            reasons.setdefault((data["transition"] or UNLABELLED, data["refused"]), []).append(node_id)
         lines += [(transition, len(members), why) for (transition, why), members in reasons.items()]
         width = max(len(transition) for transition, _, _ in lines)
         for transition, count, why in sorted(lines):
@@ -158,6 +163,15 @@ class Updater:
         print_files(terminalreporter, written)
         if any(why.startswith("looser: ") for _, why in reasons):
             terminalreporter.write_line("--lumyn-accept-looser accepts what is looser")
+
+
+@contextlib.contextmanager
+def ended_by_interrupt() -> Iterator[None]:
+    """End the run with a line, not with a traceback, where it is interrupted while changes are proved and written."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        pytest.exit(INTERRUPTED, returncode=pytest.ExitCode.INTERRUPTED)
 
 
 def move(config: pytest.Config, report: pytest.TestReport, source: str, target: str) -> None:
