@@ -254,6 +254,14 @@ def test_data_is_text_wherever_it_stands() -> None:
         assert invisible not in text
 
 
+def test_a_line_that_goes_on_is_marked_so_that_narrow_screens_fold_it_again() -> None:
+    """Sixteen blanks and a long word are wider than a phone: the word would stand below an empty line."""
+    said = ("  decided by    R310 and", "                previous_refund_count_90d 0 < 2", "  memory        0 items")
+    page = render(report(replace(FAILED, explanation=said)))
+    assert '<div class="on">                previous_refund_count_90d 0 &lt; 2</div><div>  memory' in page
+    assert ".said .on { text-indent: 0; white-space: pre-line; }" in page
+
+
 def test_a_large_run_stays_small() -> None:
     """Less than 500 bytes for a vector that passed; few of the drifts of one cause are explained."""
     size = len(render(report(*(vector(f"v{number}") for number in range(1000)), strength=None)))

@@ -22,6 +22,10 @@ _MOST_CAUSES: Final = 50
 _MOST_OPENED: Final = 5
 """Causes whose first vector is explained without being unfolded."""
 
+_INDENT: Final = " " * 8
+"""How a line begins that goes on with what the one above it said; narrow screens leave these blanks out."""
+
+_CONTINUES: Final = ' class="on"'
 _SHOWN_IN_FULL: Final = 10
 """How many vectors of one cause are explained; the others are in the table below."""
 
@@ -142,7 +146,8 @@ def _causes(groups: Sequence[Group], links: Links) -> Iterator[str]:
 def _failure(vector: VectorReport, *, opened: bool) -> Iterator[str]:
     lines = vector.explanation or (vector.summary,)
     yield f"<details{' open' if opened else ''}><summary>{code(vector.node_id)}</summary>"
-    yield f'<div class="said">{"".join(f"<div>{prose(line)}</div>" for line in lines)}</div></details>'
+    said = "".join(f"<div{_CONTINUES if line.startswith(_INDENT) else ''}>{prose(line)}</div>" for line in lines)
+    yield f'<div class="said">{said}</div></details>'
 
 
 def _errors(report: RunReport) -> Iterator[str]:
