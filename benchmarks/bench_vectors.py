@@ -19,14 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common import report
+from idle_plugin import measure_idle
 from vector_repo import PER_FILE, build, drift
 
 VECTORS = ("-p", "lumyn", "--lumyn-vectors", "vectors")
-IDLE = (("-p", "no:lumyn", "alone"), ("alone",))
-"""
-A run of one test without the plugin, and with the plugin that nobody asks for anything. Plugins are found as pytest
-finds them: naming one with `-p` would have it look through every distribution, which it does anyway where it may.
-"""
 BARE = ("bare",)
 ALL_SHOWN = "--lumyn-max-diffs=1000000"
 """Of many drifts the first that arrive are shown, and workers are not in order."""
@@ -42,14 +38,11 @@ class Usage:
     code: int
 
 
-def run(
-    folder: Path, arguments: tuple[str, ...], *, options: tuple[str, ...] = (), autoload: bool = False
-) -> tuple[Usage, list[str]]:
+def run(folder: Path, arguments: tuple[str, ...], *, options: tuple[str, ...] = ()) -> tuple[Usage, list[str]]:
     """Run pytest in `folder` and return what it took and printed."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "CI"))}
     environment |= {"XDG_CACHE_HOME": str(folder / "home"), "COLUMNS": "100"}
-    if not autoload:
-        environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "GITHUB_ACTIONS"):
         environment.pop(name, None)
     printed = folder / "printed.txt"
@@ -69,14 +62,6 @@ def forget(folder: Path) -> None:
     shutil.rmtree(folder / ".pytest_cache", ignore_errors=True)
 
 
-def idle_ms(folder: Path, rounds: int) -> float:
-    """Return the CPU milliseconds that the plugin takes in a run that asks for no vectors: median of paired runs."""
-    for arguments in IDLE:
-        run(folder, arguments, autoload=True)  # byte code is in place from here on
-    pairs = [[run(folder, arguments, autoload=True)[0].cpu_s for arguments in IDLE] for _ in range(rounds)]
-    return statistics.median(beside - without for without, beside in pairs) * 1e3
-
-
 def median(runs: list[Usage]) -> float:
     """Return the median of the CPU seconds."""
     return statistics.median(each.cpu_s for each in runs)
@@ -91,7 +76,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="vectors against bare items")
     parser.add_argument("--files", type=int, default=100, help="files of a hundred vectors, 100 unless told")
     parser.add_argument("--rounds", type=int, default=3, help="repetitions, 3 unless told")
-    parser.add_argument("--idle", type=int, default=41, help="pairs of runs with the idle plugin, 41 unless told")
+    parser.add_argument("--idle", type=int, default=200, help="pairs of runs with the idle plugin, 200 unless told")
     parser.add_argument("--check", action="store_true", help="exit 1 when a goal is missed")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lumyn-bench-") as name:
@@ -102,7 +87,7 @@ def main() -> int:
 
 def measure(folder: Path, options: argparse.Namespace) -> int:
     """Take turns, print what came of it, and return the exit code."""
-    idle = idle_ms(folder, options.idle)
+    idle = measure_idle(folder, options.idle)
     runs: dict[str, list[Usage]] = {"bare": [], "cold": [], "warm": [], "drift": []}
     for _ in range(options.rounds):
         runs["bare"].append(run(folder, BARE)[0])

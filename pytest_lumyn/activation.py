@@ -8,12 +8,12 @@ from __future__ import annotations
 import pytest
 
 from lumyn.errors import InvalidPolicyError
+from pytest_lumyn.asked import wants_strength
 from pytest_lumyn.cache import open_cache
 from pytest_lumyn.collect import Collection, Gatekeeper
 from pytest_lumyn.garbage import Thrift
 from pytest_lumyn.gates import Gates
 from pytest_lumyn.mass import Curtain, Groups
-from pytest_lumyn.options import wants_strength
 from pytest_lumyn.promises import Promises
 from pytest_lumyn.report import Reporter
 from pytest_lumyn.reports import Reports, read_targets

@@ -24,10 +24,10 @@ from lumyn.vectors.format import Suite, Vector
 from lumyn.vectors.loader import load_suite, parse_suite
 from lumyn.vectors.packing import PackedSuite, PackedVector
 from lumyn.vectors.sources import LIMITS, display_name
+from pytest_lumyn.asked import absolute
 from pytest_lumyn.cache import Cache
 from pytest_lumyn.calling import HookFailedError, call
 from pytest_lumyn.item import VectorItem
-from pytest_lumyn.options import absolute
 from pytest_lumyn.settings import Settings
 from pytest_lumyn.shelf import Shelf
 from pytest_lumyn.tally import LEFT_OUT_BY, Tally, judge, judge_taken, left_out, matches, taken_out

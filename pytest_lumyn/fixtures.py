@@ -1,84 +1,52 @@
 """
-Fixtures for Python tests: a gate of one's own, seeded memory, one vector by id. Available whether or not vectors are
-collected; Lumyn is imported only when a test asks for one of them. PYTEST_DONT_REWRITE
+What the fixtures of `plugin` hand to Python tests: a gate of one's own, seeded memory, one vector by id. Imported when
+a test asks for one of them, whether or not vectors are collected; must not know how vectors are collected.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from lumyn import Gate
-    from lumyn.model import MemoryItem
-    from lumyn.vectors import Vector
+from lumyn import FixedClock, Gate, SeededIds
+from lumyn.errors import InvalidVectorError
+from lumyn.model import MemoryItem
+from lumyn.vectors import Vector, load_suite
+from pytest_lumyn.asked import policy_override
 
-__all__ = ["PINNED_CLOCK", "lumyn_gate", "lumyn_memory", "lumyn_vector"]
+__all__ = ["PINNED_CLOCK", "open_gate", "seeder", "vector_loader"]
 
 PINNED_CLOCK = "2026-01-15T12:00:00Z"
 
 
-@pytest.fixture
-def lumyn_gate(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Gate]:
-    """
-    A fresh gate on a temporary store, with the clock pinned to 2026-01-15T12:00:00Z and repeatable ids.
-
-    Its policy is the one of `@pytest.mark.lumyn(policy="policies/refunds.yml")`, relative to the rootdir, else of
-    `--lumyn-policy`, else of ini `lumyn_policy`.
-    """
-    from lumyn import FixedClock, Gate, SeededIds
-
-    gate = Gate.open(
+def open_gate(request: pytest.FixtureRequest, folder: Path) -> Gate:
+    """Return an open gate on a store of its own in `folder`; raises UsageError when no policy is named."""
+    return Gate.open(
         policy=_policy(request),
-        store=f"sqlite:///{tmp_path / 'lumyn.db'}",
+        store=f"sqlite:///{folder / 'lumyn.db'}",
         create=True,
         clock=FixedClock(PINNED_CLOCK),
         ids=SeededIds(request.node.nodeid),
     )
-    with gate:
-        yield gate
 
 
-@pytest.fixture
-def lumyn_memory(lumyn_gate: Gate) -> Callable[..., MemoryItem]:
-    """
-    A function that puts a labelled experience into the memory of `lumyn_gate`, as `lumyn label` would.
-
-        def test_a_known_fraud_is_escalated(lumyn_gate, lumyn_memory):
-            lumyn_memory("failure", REQUEST, summary="INC-42")
-            assert lumyn_gate.decide(REQUEST).verdict == "ESCALATE"
-    """
+def seeder(gate: Gate) -> Callable[..., MemoryItem]:
+    """Return a function that seeds the memory of `gate`."""
 
     def seed(label: str, request: Mapping[str, object], *, summary: str = "seeded by a test") -> MemoryItem:
-        return lumyn_gate.seed(label, request, summary=summary)
+        return gate.seed(label, request, summary=summary)
 
     return seed
 
 
-@pytest.fixture
-def lumyn_vector(pytestconfig: pytest.Config) -> Callable[[str], Vector]:
-    """
-    A function that loads one vector by the id pytest prints for it, `vectors/refund.yml::limit[over_limit]`.
-
-    The path is relative to the rootdir, and `lumyn.vectors.run` runs what comes back.
-
-    Raises LookupError, naming the ids the file has, when there is no such vector, and InvalidVectorError when the file
-    or the vector cannot be used.
-
-        def test_the_limit_is_loud(lumyn_vector):
-            result = lumyn.vectors.run(lumyn_vector("vectors/refund.yml::limit[over_limit]"))
-            assert result.record.obligations
-    """
+def vector_loader(root: Path) -> Callable[[str], Vector]:
+    """Return a function that loads one vector by its node id below `root`."""
 
     def load(node_id: str) -> Vector:
-        from lumyn.errors import InvalidVectorError
-        from lumyn.vectors import load_suite
-
         file, _, vector_id = node_id.partition("::")
-        suite = load_suite(pytestconfig.rootpath / file, root=pytestconfig.rootpath)
+        suite = load_suite(root / file, root=root)
         for vector in suite.vectors:
             if vector.vector_id == vector_id:
                 if vector.problems:
@@ -91,8 +59,6 @@ def lumyn_vector(pytestconfig: pytest.Config) -> Callable[[str], Vector]:
 
 
 def _policy(request: pytest.FixtureRequest) -> Path:
-    from pytest_lumyn.options import policy_override
-
     for marker in request.node.iter_markers("lumyn"):
         if "policy" in marker.kwargs:
             return Path(request.config.rootpath, marker.kwargs["policy"])

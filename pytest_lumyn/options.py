@@ -1,45 +1,18 @@
 """
 The options and ini keys of the plugin, and whether a run asked for vectors. Imported by every run of pytest, so it must
-stay light: what the options amount to is in `settings`. PYTEST_DONT_REWRITE
+stay light: what the options amount to is in `asked` and `settings`. PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-__all__ = [
-    "DEFAULT_PATTERNS",
-    "DEFAULT_ROOT",
-    "KEYS",
-    "absolute",
-    "add",
-    "ini",
-    "policy_override",
-    "refuse_unknown_key",
-    "wanted",
-    "wants_strength",
-]
+__all__ = ["DEFAULT_PATTERNS", "DEFAULT_ROOT", "STRENGTH", "add", "given", "ini", "wanted"]
 
-_STRENGTH = ("coverage", "coverage_fail_under", "mutate", "mutate_fail_under", "mutate_max_new_trust")
-
-KEYS = (
-    "lumyn_base",
-    "lumyn_coverage",
-    "lumyn_coverage_fail_under",
-    "lumyn_min_vectors",
-    "lumyn_mutants",
-    "lumyn_paths",
-    "lumyn_patterns",
-    "lumyn_policy",
-    "lumyn_strict",
-    "lumyn_vectors",
-)
-"""Every ini key of the plugin."""
+STRENGTH = ("coverage", "coverage_fail_under", "mutate", "mutate_fail_under", "mutate_max_new_trust")
 
 DEFAULT_ROOT = "vectors"
 DEFAULT_PATTERNS = ("*.lumyn.yaml", "*.lumyn.yml", "*.lumyn.json")
@@ -220,8 +193,8 @@ def wanted(config: pytest.Config) -> bool:
         return False
     if config.getoption("lumyn_vectors") or ini(config, "lumyn_vectors"):
         return True
-    for name in ("path", "report", "update", "review", "accept_looser", "strict", "base", "min_vectors", *_STRENGTH):
-        if _given(config, name):
+    for name in ("path", "report", "update", "review", "accept_looser", "strict", "base", "min_vectors", *STRENGTH):
+        if given(config, name):
             option = name.replace("_", "-")
             raise pytest.UsageError(f"lumyn: --lumyn-{option} has no effect without --lumyn-vectors")
     return False
@@ -235,48 +208,10 @@ def ini(config: pytest.Config, name: str) -> Any:  # noqa: ANN401 (a key has the
         raise pytest.UsageError(f"lumyn: ini {name}: {error}") from None
 
 
-def refuse_unknown_key(warning: Warning | str) -> None:
-    """Raise UsageError for pytest's warning of an ini key that looks like one of Lumyn's: it gates nothing."""
-    _, said, key = str(warning).strip().partition("Unknown config option: lumyn")
-    if not said:
-        return
-    from difflib import get_close_matches
-
-    name = f"lumyn{key}"
-    close = get_close_matches(name, KEYS, n=1, cutoff=0.75)
-    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(KEYS)}"
-    raise pytest.UsageError(f"lumyn: unknown ini key {name!r}; {hint}")
-
-
-def wants_strength(config: pytest.Config) -> bool:
-    """Whether this run asked how strong its vectors are."""
-    asked = any(_given(config, name) for name in _STRENGTH)
-    return asked or bool(ini(config, "lumyn_coverage") or config.getini("lumyn_coverage_fail_under"))
-
-
-def _given(config: pytest.Config, name: str) -> bool:
+def given(config: pytest.Config, name: str) -> bool:
+    """Whether an option was named on the command line."""
     value = config.getoption(f"lumyn_{name}")
     return value is not None and value is not False and value != []
-
-
-def policy_override(config: pytest.Config) -> Path | None:
-    """Return the policy named by `--lumyn-policy`, else by ini `lumyn_policy`; raises UsageError if it is no file."""
-    option = config.getoption("lumyn_policy")
-    name = option or config.getini("lumyn_policy")
-    if not name:
-        if option is not None:
-            raise pytest.UsageError("lumyn: --lumyn-policy needs a path")
-        return None
-    path = absolute(name, config.invocation_params.dir if option else config.rootpath)
-    if not path.is_file():
-        source = "--lumyn-policy" if option else "ini lumyn_policy"
-        raise pytest.UsageError(f"lumyn: {source}: no such policy file: {name}")
-    return path
-
-
-def absolute(name: str, start: Path) -> Path:
-    """Return `name` below `start`, normalised as pytest normalises collected paths: symlinks are kept."""
-    return Path(os.path.abspath(start / name))
 
 
 def _at_least_zero(text: str) -> int:

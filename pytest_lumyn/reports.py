@@ -24,8 +24,8 @@ from lumyn.policy.spec import Policy
 from lumyn.report.run import Cause, PolicyReport, RunReport, Strength, SuiteError, VectorReport, policy_report
 from lumyn.report.text import printable
 from lumyn.vectors.discovery import SUFFIXES
+from pytest_lumyn.asked import absolute
 from pytest_lumyn.collect import PROBLEMS
-from pytest_lumyn.options import absolute
 from pytest_lumyn.report import ATTRIBUTE, Reporter, named_policy, said_of
 from pytest_lumyn.settings import Settings
 from pytest_lumyn.tally import Tally

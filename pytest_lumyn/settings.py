@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_lumyn.options import DEFAULT_PATTERNS, DEFAULT_ROOT, absolute, ini, policy_override
+from pytest_lumyn.asked import absolute, policy_override
+from pytest_lumyn.options import DEFAULT_PATTERNS, DEFAULT_ROOT, ini
 
 __all__ = ["Root", "Settings", "Update", "read_settings"]
 

@@ -12,8 +12,8 @@ import pytest
 
 from lumyn.analysis.scale import Criterion, Scope
 from lumyn.errors import InvalidConfigError
+from pytest_lumyn.asked import absolute
 from pytest_lumyn.measures import Measured
-from pytest_lumyn.options import absolute
 
 __all__ = ["Thresholds", "read_thresholds"]
 

@@ -273,15 +273,14 @@ def test_hooks_and_fixtures_of_the_plugin_are_documented() -> None:
     """Every public hook, with its arguments, and every fixture."""
     import inspect
 
-    from pytest_lumyn import fixtures, hookspecs
+    from pytest_lumyn import hookspecs, plugin
 
     text = page("docs/pytest-plugin.md")
     hooks = {
         f"{name}({', '.join(inspect.signature(getattr(hookspecs, name)).parameters)})" for name in hookspecs.__all__
     }
     assert hooks == {code_words(row[0])[0] for row in table(text, "## Hooks")}
-    named = {name for name in fixtures.__all__ if name.startswith("lumyn_")}
-    assert named == {code_words(row[0])[0] for row in table(text, "## Fixtures for Python tests")}
+    assert set(plugin.__all__) == {code_words(row[0])[0] for row in table(text, "## Fixtures for Python tests")}
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -37,8 +37,8 @@ PUBLIC = (
     "lumyn.testing",
     "lumyn.testing.strategies",
     "lumyn.vectors",
-    "pytest_lumyn.fixtures",
     "pytest_lumyn.hookspecs",
+    "pytest_lumyn.plugin",
 )
 
 

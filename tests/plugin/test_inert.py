@@ -20,8 +20,6 @@ def pytest_unconfigure(config):
 
 LIGHT = {
     "pytest_lumyn",
-    "pytest_lumyn.fixtures",
-    "pytest_lumyn.hookspecs",
     "pytest_lumyn.options",
     "pytest_lumyn.plugin",
 }
@@ -41,12 +39,12 @@ def app(make_repo: Callable[..., Repo]) -> Repo:
 
 def test_a_run_without_the_option_imports_nothing_of_lumyn(app: Repo) -> None:
     """Not one module of the library, and of the plugin only its light half."""
-    assert imported(app) <= LIGHT
+    assert LIGHT == imported(app)
 
 
 def test_a_run_that_declines_vectors_imports_nothing_of_lumyn(app: Repo) -> None:
     app.write("pytest.ini", "[pytest]\nlumyn_vectors = true\n")
-    assert imported(app, "--no-lumyn-vectors") <= LIGHT
+    assert LIGHT == imported(app, "--no-lumyn-vectors")
 
 
 def test_the_entry_point_imports_only_pytest_and_the_standard_library() -> None:
@@ -57,6 +55,48 @@ def test_the_entry_point_imports_only_pytest_and_the_standard_library() -> None:
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     foreign = {name for name in printed.split() if name.partition(".")[0] not in sys.stdlib_module_names}
     assert foreign == LIGHT
+
+
+def test_an_idle_plugin_is_called_only_while_pytest_starts_and_for_warnings() -> None:
+    """No hook that pytest calls for each file, item or report: an idle run must not pay for the size of a suite."""
+    from pytest_lumyn import plugin
+
+    assert {
+        "pytest_addoption",
+        "pytest_configure",
+        "pytest_plugin_registered",
+        "pytest_warning_recorded",
+    } == {name for name in vars(plugin) if name.startswith("pytest_")}
+
+
+def test_an_idle_plugin_specifies_its_hooks_when_somebody_implements_one(app: Repo) -> None:
+    """Also when that is a `conftest.py` met while collecting: pytest refuses hooks that nobody specified."""
+    app.write("tests/conftest.py", "def pytest_lumyn_report(config, results):\n    pass\n")
+    app.write("tests/deep/conftest.py", "def pytest_lumyn_drift(item, drift):\n    pass\n")
+    app.write("tests/deep/test_deep.py", "def test_deep():\n    pass\n")
+    assert LIGHT | {"pytest_lumyn.hookspecs"} == imported(app, ".")
+
+
+@pytest.mark.parametrize("option", ["--lumyn-vectors", "--no-lumyn-vectors"])
+def test_a_hook_with_an_argument_that_it_does_not_have_is_refused(app: Repo, option: str) -> None:
+    """As pytest refuses its own hooks, whether or not vectors were asked for."""
+    app.write("tests/conftest.py", "def pytest_lumyn_report(config, result):\n    pass\n")
+    run = app.run_pytest(option, "tests", own_process=True)
+    assert 0 != run.exit_code
+    assert "'result'} are declared in the hookimpl but can not be found in the hookspec" in run.stdout + run.stderr
+
+
+def test_a_hook_that_is_misspelt_is_refused(app: Repo) -> None:
+    app.write("tests/conftest.py", "def pytest_lumyn_reprt(config, results):\n    pass\n")
+    run = app.run_pytest(own_process=True)
+    assert 0 != run.exit_code
+    assert "unknown hook 'pytest_lumyn_reprt'" in run.stdout + run.stderr
+
+
+def test_the_names_of_the_hooks_are_known_without_their_specifications() -> None:
+    from pytest_lumyn import hookspecs, plugin
+
+    assert set(hookspecs.__all__) == plugin.HOOKS
 
 
 def test_a_run_without_the_option_collects_and_prints_nothing(app: Repo) -> None:

@@ -8,7 +8,7 @@ import pytest
 from plugin.shop import PASSING, PYTHON_TEST
 
 from lumyn.testing import Repo
-from pytest_lumyn.options import KEYS
+from pytest_lumyn.asked import KEYS
 
 MakeRepo = Callable[..., Repo]
 
