@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -42,7 +43,7 @@ def approve(
         if colons and not (name and vector):
             raise typer.BadParameter(f"`{text}` is half an id: write FILE::NAME, or FILE for all in it")
         path = Path(name).absolute()
-        if not colons and not path.suffix and not path.exists():
+        if not colons and not path.suffix and not os.path.lexists(path):
             hint = "an id is FILE::NAME, as pytest prints it"
             raise InvalidVectorError([Problem(code="PATH_NOT_FOUND", message=f"no such file: `{text}`", hint=hint)])
         held = wanted.setdefault(path, set())
