@@ -214,6 +214,12 @@ REQUESTS = {
     "request: { $use: small, $with: { action.type.x: 1 } }": ("PATH_INVALID", "is not an object"),
     "request: { action: { $use: small } }": ("FIELD_UNKNOWN", "stands for a whole request"),
     "request: { action: { amount: { $use: small } } }": ("FIELD_UNKNOWN", "stands for a whole request"),
+    "request: { context: { inline: { turns: [{ $use: small }] } } }": ("FIELD_UNKNOWN", "stands for a whole request"),
+    "request: { $use: small, $with: { action: { $use: small } } }": ("FIELD_UNKNOWN", "stands for a whole request"),
+    "request: { $use: small, $with: { context.inline.turns: [[{ $use: small }]] } }": (
+        "FIELD_UNKNOWN",
+        "stands for a whole request",
+    ),
     "request: small": ("TYPE_INVALID", "a request must be an object"),
 }
 
@@ -225,6 +231,12 @@ def test_requests(suite_root: Root, request_text: str, expected: tuple[str, str]
     text = case(request=request_text) + f"- name: uses_the_fixture\n  {GOOD}\n  expect: {{ verdict: TRUST }}\n"
     assert [(code, 2)] == suite_root.problems(text)
     assert part in suite_root.texts(text)[0]
+
+
+def test_a_use_that_is_data_says_so(suite_root: Root) -> None:
+    """What stands under `$value` is sent as it is written."""
+    inline = "context.inline: { $value: { turns: [{ $use: small }] } }"
+    assert suite_root.valid(case(request=f"request: {{ $use: small, $with: {{ {inline} }} }}"))
 
 
 def test_a_vector_without_a_request(suite_root: Root) -> None:

@@ -13,7 +13,7 @@ from lumyn.model import JsonObject, JsonValue
 from lumyn.policy.checks import kind_of, quoted
 from lumyn.vectors.findings import FREE_PREFIX, Findings
 from lumyn.vectors.format import ID_PATTERN
-from lumyn.vectors.merge import PathError, merge_request, parse_path, put
+from lumyn.vectors.merge import PathError, literal, merge_request, parse_path, put
 from lumyn.vectors.origins import Layer, VectorPath
 
 __all__ = ["KINDS", "Fixture", "Piece", "Scope", "Written", "finish_request", "put_request"]
@@ -184,6 +184,7 @@ class Scope:
             message = f"`{_WITH}` must be an object, not {kind_of(changes)}"
             _add(findings, "TYPE_INVALID", message, written, _WITH)
             return used
+        _refuse_nested(changes, Written(changes, written.document, pointer), findings)
         request, layers = used.value, list(used.layers)
         for text, value in changes.items():
             try:
@@ -212,15 +213,17 @@ class Scope:
         return None
 
 
-def _refuse_nested(value: JsonObject, written: Written, findings: Findings) -> None:
-    """Record a `$use` that stands inside a request, where it would be sent as data."""
-    for key, below in value.items():
-        pointer = join_pointer(written.pointer, key)
-        if isinstance(below, dict):
-            if _USE in below:
-                message = f"`{_USE}` stands for a whole request, not for a part of one"
-                _add(findings, "FIELD_UNKNOWN", message, Written(below, written.document, pointer), _USE)
-            _refuse_nested(below, Written(below, written.document, pointer), findings)
+def _refuse_nested(value: JsonObject | list[JsonValue], written: Written, findings: Findings) -> None:
+    """Record a `$use` that stands inside a request, where it would be sent as data; `{$value: x}` says that x is."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, below in items:
+        held = Written(below, written.document, join_pointer(written.pointer, str(key)))
+        if not isinstance(below, (dict, list)) or literal(below) is not below:
+            continue
+        if isinstance(below, dict) and _USE in below:
+            message = f"`{_USE}` stands for a whole request, not for a part of one"
+            _add(findings, "FIELD_UNKNOWN", message, held, _USE)
+        _refuse_nested(below, held, findings)
 
 
 def _add(
