@@ -35,7 +35,7 @@ class Measured(NamedTuple):
         grave: Whether the second of them tells of a new path to `TRUST`.
         goals: Criterion -> what terminals call it, how many goals are covered, how many there are.
         killed: Mutants that are noticed or accepted.
-        stale: Ids the baseline accepts for nothing.
+        stale: Ids the baseline accepts for nothing, each with why that is.
     """
 
     coverage: list[str] | None

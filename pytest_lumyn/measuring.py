@@ -20,7 +20,7 @@ from lumyn.model import JsonObject
 from lumyn.policy.spec import Policy
 from lumyn.report import strength_json
 from lumyn.report.beside import strength
-from lumyn.report.strength import SHOWN, coverage_lines, mutation_lines
+from lumyn.report.strength import SHOWN, coverage_lines, mutation_lines, stale_text
 from lumyn.vectors.decided import Decided
 from pytest_lumyn.measures import DefectError, Measured, Told
 
@@ -94,7 +94,7 @@ def _measured(covered: CoverageReport | None, mutated: MutationReport) -> Measur
         killed=len(mutated.killed) + len(mutated.suppressed),
         killable=mutated.killable,
         new_trust=mutated.count(Severity.NEW_TRUST),
-        stale=[*mutated.stale],
+        stale=[stale_text(mutated, name) for name in mutated.stale],
     )
 
 

@@ -32,6 +32,7 @@ from lumyn.engine.normalize import derive_facts
 from lumyn.model import DecisionRequest, Evaluation, Stage, Verdict
 from lumyn.policy.loader import parse_policy
 from lumyn.policy.spec import Policy
+from lumyn.report.strength import stale_text
 
 SUPPORT = "policies/lumyn-support.v0.yml"
 
@@ -252,6 +253,25 @@ def test_an_accepted_survivor_is_counted_apart_and_a_stale_one_is_named() -> Non
     assert [name] == [survivor.mutant.mutant_id for survivor in found.suppressed]
     assert name not in [survivor.mutant.mutant_id for survivor in found.survivors]
     assert ("R310/rule",) == found.stale
+
+
+def test_a_stale_entry_of_the_baseline_is_told_why() -> None:
+    """Noticed, proved equivalent, or no edit at all; one that only the wider set of edits makes is not judged."""
+    policy, far = golden.policy(SUPPORT), far_from_the_limit()
+    plain = assess(policy, far)
+    noticed, vector = next(iter(plain.killed.items()))
+    made = {each.mutant_id for each in mutants(policy, Scope.CORE)}
+    wider = next(each.mutant_id for each in mutants(policy, Scope.FULL) if each.mutant_id not in made)
+    accepted = dict.fromkeys((noticed, plain.equivalent[0], "thresholds/refund_trust_max_us/up", "what", wider), "so")
+    found = assess(policy, far, accepted=accepted)
+    assert [*accepted][:-1] == [*found.stale]
+    meant = "thresholds/refund_trust_max_usd/up"
+    assert [
+        f"{noticed}, which {vector} notices: take it out",
+        f"{plain.equivalent[0]}, which no request can tell from the policy: take it out",
+        f"thresholds/refund_trust_max_us/up, which is no edit of this policy: is {meant} meant?",
+        "what, which is no edit of this policy: take it out",
+    ] == [stale_text(found, name) for name in found.stale]
 
 
 def test_an_expectation_that_says_little_notices_little() -> None:

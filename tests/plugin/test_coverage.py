@@ -274,7 +274,7 @@ def test_an_accepted_survivor_needs_a_reason_and_a_survivor(repo: Repo) -> None:
     repo.write("mutants.yml", accepted + "    R050/rule: this one is noticed\n")
     run = repo.run_pytest("--lumyn-vectors", "--lumyn-mutate-max-new-trust=1000")
     assert 1 == run.exit_code
-    run.match("FAILED lumyn gate: shop 1.0.0: the baseline accepts R050/rule, which survives no more")
+    run.match("FAILED lumyn gate: shop 1.0.0: the baseline accepts R050/rule, which *")
 
 
 def test_a_baseline_of_a_policy_nobody_decided_under_fails_a_gate(repo: Repo) -> None:

@@ -63,7 +63,8 @@ class MutationReport:
         suppressed: Survivors that the baseline accepts.
         equivalent: Ids of mutants that no request tells apart: proved, and not counted.
         unknown: Ids of survivors for which neither a request nor a proof was found within the budget.
-        stale: Ids the baseline accepts that are killed, equivalent or no mutants at all.
+        stale: Ids the baseline accepts that are killed, equivalent or no mutants at all; mutants that only a wider
+            scope makes are not judged.
         observed: How many decisions were looked at.
     """
 
@@ -210,9 +211,17 @@ def assess(
         suppressed=tuple(each for each in survivors if each.reason is not None),
         equivalent=tuple(equivalent),
         unknown=tuple(unknown),
-        stale=tuple(name for name in accepted if name not in open_),
+        stale=_stale(policy, scope, [name for name in accepted if name not in open_], {*killed, *equivalent}),
         observed=len(matrix.rows),
     )
+
+
+def _stale(policy: Policy, scope: Scope, names: Sequence[str], settled: set[str]) -> tuple[str, ...]:
+    """Return those of some accepted ids that are accepted for nothing."""
+    unmade = {name for name in names if name not in settled}
+    if unmade and scope is not Scope.FULL:
+        unmade -= {mutant.mutant_id for mutant in mutants(policy, Scope.FULL)}
+    return tuple(name for name in names if name in settled or name in unmade)
 
 
 def _verify(opinions: Opinions, noticed: Sequence[tuple[Mutant, str]], patience_s: float) -> None:

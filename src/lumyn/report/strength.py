@@ -6,6 +6,7 @@ Must not know where the figures came from, nor what a gate makes of them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from typing import Final
 
 from lumyn.analysis.coverage import CoverageReport, Criterion, Goal
@@ -25,6 +26,7 @@ __all__ = [
     "edit_text",
     "mutation_lines",
     "mutation_table",
+    "stale_text",
     "survivor_text",
 ]
 
@@ -80,7 +82,18 @@ def mutation_lines(report: MutationReport) -> Iterator[str]:
     if report.suppressed:
         yield f"accepted    {len(report.suppressed):>4}  by the baseline, each with its reason"
     for name in report.stale:
-        yield f"stale             the baseline accepts {name}, which survives no more"
+        yield f"stale             the baseline accepts {stale_text(report, name)}"
+
+
+def stale_text(report: MutationReport, name: str) -> str:
+    """Return an id that the baseline accepts for nothing, and why there is nothing to accept."""
+    vector = report.killed.get(name)
+    if vector is not None:
+        return f"{name}, which {vector} notices: take it out"
+    if name in report.equivalent:
+        return f"{name}, which no request can tell from the policy: take it out"
+    near = get_close_matches(name, [each.mutant.mutant_id for each in report.survivors], n=1)
+    return f"{name}, which is no edit of this policy: {f'is {near[0]} meant?' if near else 'take it out'}"
 
 
 def _survivors(report: MutationReport) -> Iterator[str]:
