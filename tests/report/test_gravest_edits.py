@@ -14,9 +14,11 @@ from lumyn.analysis.mutants import mutants, reach_of
 from lumyn.analysis.mutation import assess
 from lumyn.policy.spec import Policy
 from lumyn.report.findings import request_words
-from lumyn.report.strength import mutation_lines
+from lumyn.report.strength import mutation_lines, survivor_text
 
 ACTION: Final = {"action_type": "account.credit"}
+_LACKING: Final = {"roles", "account_id"}
+"""Facts about which no value tells: a list without a member, and a key that has to be there."""
 BOTH: Final = {"action_type_in": ["account.credit", "account.close"]}
 
 
@@ -76,9 +78,20 @@ def test_a_request_is_shown_with_what_the_edit_turns_on() -> None:
     at = next(place for place, line in enumerate(lines) if "roles contains" in line)
     assert lines[at + 1].endswith(", roles missing: ESCALATE -> TRUST")
     at = next(place for place, line in enumerate(lines) if "UNPAID dropped" in line)
-    assert ", open_invoices " in lines[at + 1]
+    assert ", open_invoices 0.01" in lines[at + 1]
+    assert lines[at + 1].endswith(": ESCALATE -> TRUST")
     at = next(place for place, line in enumerate(lines) if "amount_usd <= 50 dropped" in line)
-    assert lines[at + 1].endswith("account.credit, amount missing: ESCALATE -> TRUST")
+    assert lines[at + 1].endswith("account.credit 50.01 USD: ESCALATE -> TRUST")
+
+
+def test_a_request_is_shown_in_which_the_facts_of_the_edit_are_known() -> None:
+    """A value beyond the limit says more than a missing one; where only a missing fact tells, it is shown."""
+    found = {each.mutant.mutant_id: survivor_text(each) for each in assess(policy(), []).survivors}
+    assert [] == [
+        text
+        for name, text in found.items()
+        if "missing" in text and not _LACKING.intersection(text.replace(",", "").split())
+    ]
 
 
 def test_examples_of_findings_name_the_keys_they_need_and_nobody_in_particular() -> None:

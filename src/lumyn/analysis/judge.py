@@ -180,8 +180,20 @@ def _on(grid: Grid, base: Outline, mutant: Mutant, action: str) -> Finding | Non
     other = Outline(grid, mutant, like=base)
     for severity, rows in zip(_KINDS, (*base.moved(other), base.tells(other)), strict=True):
         if rows:
-            return Finding(severity, partial(_shown, grid, lowest(rows), mutant, action, severity))
+            place = lowest(_known(grid, rows, mutant, action))
+            return Finding(severity, partial(_shown, grid, place, mutant, action, severity))
     return None
+
+
+def _known(grid: Grid, rows: int, mutant: Mutant, action: str) -> int:
+    """Return those of some requests in which what an edit is about is known, as far as there are any of them."""
+    here = [each for rule in (*mutant.edited, *mutant.come) if rule.applies_to(action) for each in rule.conditions]
+    changed = {id(condition) for condition in mutant.changed}
+    for condition in [each for each in here if id(each) in changed] or here:
+        if condition.operator.name != "present":
+            _, unknown = grid.column(condition, mutant.base)
+            rows = rows & ~unknown or rows
+    return rows
 
 
 def _shown(grid: Grid, place: int, mutant: Mutant, action: str, severity: Severity) -> Difference:
