@@ -215,3 +215,55 @@ def test_an_invalid_policy_is_no_diff(lumyn: Lumyn, workspace: Path) -> None:
     (workspace / "bad.yml").write_text("schema_version: policy.v0\n")
     result = lumyn("policy", "diff", POLICY, "bad.yml")
     assert (3, "") == (result.code, result.out)
+
+
+MONEY = """\
+schema_version: policy.v0
+policy_id: money
+policy_version: "1"
+reason_codes: { AN_ODD_AMOUNT: An amount that only some rates make., SMALL: A small amount. }
+fx_bounds: { EUR: [0.9, 1.3] }
+rules:
+  - id: odd
+    stage: ESCALATIONS
+    if: { amount_usd_gte: 12345.67, amount_usd_lte: 12345.67, evidence.fx_rate_to_usd_lt: 1.2999 }
+    then: { verdict: ESCALATE, reason_codes: [AN_ODD_AMOUNT] }
+  - id: small
+    stage: TRUST_PATHS
+    when: { action_type: pay.out }
+    if: { amount_usd_lte: 25 }
+    then: { verdict: TRUST, reason_codes: [SMALL] }
+"""
+
+
+def test_amounts_that_could_not_be_told_are_not_called_too_many_steps(lumyn: Lumyn, workspace: Path) -> None:
+    """What is open is named, in both forms, and fails a gate."""
+    between = "evidence.fx_rate_to_usd_gt: 1.1001, evidence.fx_rate_to_usd_lt: 1.1999"
+    old = MONEY.replace("fx_bounds: { EUR: [0.9, 1.3] }\n", "").replace("evidence.fx_rate_to_usd_lt: 1.2999", between)
+    (workspace / "old.yml").write_text(old, encoding="utf-8")
+    (workspace / "new.yml").write_text(old.replace("12345.67, evidence", "12345.68, evidence"), encoding="utf-8")
+    result = lumyn("policy", "diff", "old.yml", "new.yml", "--fail-on", "new-trust")
+    assert 1 == result.code
+    assert "unknown           pay.out: some amounts at some exchange rates" in result.out
+    markdown = lumyn("policy", "diff", "old.yml", "new.yml", "--markdown").out
+    assert "- **unknown**: `pay.out`: some amounts at some exchange rates" in markdown
+
+
+def test_an_amount_in_another_currency_is_shown_with_its_rate(lumyn: Lumyn, workspace: Path) -> None:
+    """Wider bounds are about nothing else; and what a question asks for is told beside it."""
+    (workspace / "old.yml").write_text(MONEY, encoding="utf-8")
+    (workspace / "new.yml").write_text(MONEY.replace("0.9, 1.3", "0.8, 1.6"), encoding="utf-8")
+    out = lumyn("policy", "diff", "old.yml", "new.yml").out
+    found = [line for line in out.splitlines() if line.startswith("new TRUST")]
+    assert found
+    assert [] == [line for line in found if not re.search(r" EUR at [0-9.]+: ABSTAIN -> TRUST", line)]
+
+
+def test_a_change_to_a_question_says_what_is_asked_for(lumyn: Lumyn, workspace: Path) -> None:
+    """Else it looks like the request of another line, with another outcome."""
+    guarded = MONEY.replace("evidence.fx_rate_to_usd_lt: 1.2999", "evidence.risk_gt: 0.5")
+    (workspace / "old.yml").write_text(guarded, encoding="utf-8")
+    (workspace / "new.yml").write_text(guarded.replace("_lte: 25", "_lte: 20000"), encoding="utf-8")
+    told = [line for line in lumyn("policy", "diff", "old.yml", "new.yml").out.splitlines() if "-> QUERY" in line]
+    assert told
+    assert [] == [line for line in told if not line.endswith("-> QUERY for risk")]

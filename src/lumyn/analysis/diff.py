@@ -73,6 +73,7 @@ class PolicyDiff:
     Attributes:
         changes: Gravest first, then by action.
         unknown: Actions about which a question was given up: nothing is claimed of them beyond `changes`.
+        amounts: Those of them of which all is told but some amounts at some rates, neither reached nor ruled out.
         actions: How many actions were compared, one that no rule names among them.
         beside: What differs beside decisions, and what may change them without a rule: mode and memory.
         observed: How many decisions of vectors were looked at; None when none were asked for.
@@ -83,6 +84,7 @@ class PolicyDiff:
     actions: int
     beside: tuple[Beside, ...] = ()
     observed: int | None = None
+    amounts: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -116,6 +118,7 @@ def diff(
     """
     changes: list[Change] = []
     unknown: list[str] = []
+    amounts: list[str] = []
     actions = actions_of(old, new)
     everywhere = not reads_alike(old, new) or _default(old) != _default(new)
     before, after = _Said(old), _Said(new)
@@ -125,6 +128,9 @@ def diff(
         try:
             space = Space(action, [old, new], limit=limit)
             found, complete = _of_action(Pair(space, old, new))
+            if complete and not space.complete:
+                amounts.append(action)
+                complete = False
         except SpaceTooLargeError:
             found, complete = [], False
         changes += found
@@ -142,6 +148,7 @@ def diff(
         actions=len(actions),
         beside=besides(old, new),
         observed=observed,
+        amounts=tuple(amounts),
     )
 
 
@@ -185,7 +192,7 @@ def _text(rule: Rule) -> tuple[object, ...]:
 def _of_action(pair: Pair) -> tuple[list[Change], bool]:
     """Return the changes of one action, and whether nothing was given up."""
     found: dict[tuple[object, ...], Change] = {}
-    complete = pair.space.complete
+    complete = True
     walks = (_by_rule(pair), _by_verdict(pair, found), ((None, each) for each in pair.differences()))
     for walk in walks:
         while True:

@@ -10,11 +10,14 @@ from difflib import get_close_matches
 from typing import Final
 
 from lumyn.analysis.coverage import CoverageReport, Criterion, Goal
+from lumyn.analysis.dimension import RATE
 from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.mutation import MutationReport, Survivor
 from lumyn.analysis.pairs import Difference, Severity
 from lumyn.analysis.witness import Case
+from lumyn.engine.normalize import USD
 from lumyn.policy.operators import EVIDENCE_PREFIX
+from lumyn.policy.spec import FX_RATE_KEY
 from lumyn.report.run import Table
 
 __all__ = [
@@ -129,7 +132,10 @@ def difference_text(difference: Difference, facts: Sequence[str] = ()) -> str:
     said = case_text(difference.case, facts)
     before, after = difference.before, difference.after
     if before.verdict is not after.verdict:
-        return f"{said}: {before.verdict} -> {after.verdict}"
+        asked = [query.field for query in after.queries]
+        more = f" and {len(asked) - _MOST_FACTS} more" if len(asked) > _MOST_FACTS else ""
+        wanted = f" for {', '.join(asked[:_MOST_FACTS])}{more}" if asked else ""
+        return f"{said}: {before.verdict} -> {after.verdict}{wanted}"
     gone = [f"-{code}" for code in before.reason_codes if code not in after.reason_codes]
     come = [f"+{code}" for code in after.reason_codes if code not in before.reason_codes]
     same = sorted(before.reason_codes) == sorted(after.reason_codes)
@@ -146,6 +152,9 @@ def case_text(case: Case, facts: Sequence[str] = ()) -> str:
         amount = action.get("amount")
         if isinstance(amount, dict):
             said += f" {amount['value']} {amount['currency']}"
+            if amount["currency"] != USD and isinstance(evidence, dict) and FX_RATE_KEY in evidence:
+                said += f" at {evidence[FX_RATE_KEY]}"
+                facts = [name for name in facts if name != RATE]
     for name in facts:
         if name == "risk.failure_similarity":
             said += f", failure similarity {case.similarity}"

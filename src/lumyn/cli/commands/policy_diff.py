@@ -22,6 +22,7 @@ __all__ = ["add"]
 
 _STYLES: Final = {"new TRUST": "bold red", "looser": "red", "tighter": "green", "reason codes only": "dim"}
 _MOST_FACTS: Final = 2
+_AMOUNTS: Final = "some amounts at some exchange rates could be neither reached nor ruled out; all else is told"
 
 
 class FailOn(StrEnum):
@@ -136,9 +137,16 @@ def _print(console: Console, found: PolicyDiff) -> None:
         console.line((f"{label:18}", _STYLES[label]), _change(change), hang=18)
         console.line((_seen(change), "dim"), indent=18)
     for action in found.unknown:
-        console.line(("unknown           ", "bold red"), f"{action}: too many steps; nothing more is claimed of it")
+        said = f"{action}: {_why_unknown(found, action)}"
+        console.line(("unknown           ", "bold red"), said, hang=18)
     for each in (each for each in found.beside if not each.decides):
         _print_beside(console, each)
+
+
+def _why_unknown(found: PolicyDiff, action: str) -> str:
+    if action in found.amounts:
+        return _AMOUNTS
+    return "too many steps; nothing more is claimed of it"
 
 
 def _print_beside(console: Console, each: Beside) -> None:
@@ -218,5 +226,5 @@ def _markdown(old: str, new: str, found: PolicyDiff, unusable: int) -> list[str]
     if rows:
         lines += ["", *table(("kind", "rule", "for example", "vectors that see it"), rows)]
     if found.unknown:
-        lines += ["", *(f"- **unknown**: {code(action)}, too many steps" for action in found.unknown)]
+        lines += ["", *(f"- **unknown**: {code(each)}: {_why_unknown(found, each)}" for each in found.unknown)]
     return [*lines, *asides]
