@@ -133,9 +133,8 @@ class Measures:
         self._put(known, about, found.known)
         if found.measured is None:
             return None
-        if found.settled:
-            self._put(f"measured:{place}", digest, found.measured)
-            self._put(f"told:{place}", digest, found.told)
+        self._put(f"measured:{place}", digest, found.measured)
+        self._put(f"told:{place}", digest, found.told)
         return found.measured, found.told
 
     def _kept(self, place: str, digest: str) -> tuple[Measured, Told | None] | None:

@@ -35,13 +35,11 @@ class Found(NamedTuple):
         measured: None where no decision can be looked at.
         told: None where nothing but a terminal is to be served.
         known: All that is known of the policy by now, as plain data; None where that is no more than before.
-        settled: Whether every mutant was judged, so that another run would find out no more.
     """
 
     measured: Measured | None
     told: Told | None
     known: JsonObject | None
-    settled: bool
 
 
 def measure(
@@ -65,7 +63,7 @@ def measure(
     """
     rows = [row for each in decisions if (row := observation(each, policy)) is not None]
     if not rows:
-        return Found(None, None, None, settled=False)
+        return Found(None, None, None)
     knowledge = Knowledge() if known is None else Knowledge.unpack(known)
     before = knowledge.size
     matrix = Matrix(policy, rows)
@@ -76,8 +74,7 @@ def measure(
         told = _told(covered, mutated) if reporting else None
     except AnalysisDefectError as error:
         raise DefectError(str(error)) from error
-    more = knowledge.pack() if knowledge.size > before else None
-    return Found(measured, told, more, settled=len(knowledge.mutants) == mutated.total)
+    return Found(measured, told, knowledge.pack() if knowledge.size > before else None)
 
 
 def _measured(covered: CoverageReport | None, mutated: MutationReport) -> Measured:
@@ -99,6 +96,9 @@ def _measured(covered: CoverageReport | None, mutated: MutationReport) -> Measur
 
 
 def _told(covered: CoverageReport | None, mutated: MutationReport) -> Told:
+    from lumyn.analysis.shown import confirmed_coverage
+
+    covered = None if covered is None else confirmed_coverage(covered)
     return Told(
         strength=strength_json.pack(strength(covered, mutated)),
         coverage=None if covered is None else covered.to_dict(),

@@ -29,6 +29,8 @@ class Goal:
         infeasible: No request can: proved.
         unknown: It is not covered, and whether any request can was given up.
         case: A request that would, for goals that are not covered and can be.
+        by_gate: Whether a gate decided that request; False where no memory that was tried gives its similarity, None
+            before it was asked.
     """
 
     criterion: Criterion
@@ -40,6 +42,7 @@ class Goal:
     infeasible: bool = False
     unknown: bool = False
     case: Case | None = None
+    by_gate: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,4 +101,6 @@ def _goal(goal: Goal) -> JsonObject:
         "infeasible": goal.infeasible,
         "unknown": goal.unknown,
         "request": None if goal.case is None else goal.case.request,
+        "failure_similarity": None if goal.case is None else str(goal.case.similarity),
+        "by_gate": goal.by_gate,
     }

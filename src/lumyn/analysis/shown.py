@@ -1,5 +1,5 @@
 """
-What analysis is about to show, decided once more by a real gate: findings, broken invariants and differences.
+What analysis is about to show, decided once more by a real gate: findings, broken invariants, differences and goals.
 What no memory can bring about is marked so; must not know how anything was found.
 """
 
@@ -9,16 +9,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from lumyn.analysis.coverage import goals_met
 from lumyn.analysis.diff import PolicyDiff
 from lumyn.analysis.experience import Experience, Likeness
 from lumyn.analysis.finding import Finding
+from lumyn.analysis.goal import CoverageReport, Goal
+from lumyn.analysis.matrix import Matrix
+from lumyn.analysis.observations import Observation
 from lumyn.analysis.prove import Proof
 from lumyn.analysis.redecide import Decider, confirm
-from lumyn.analysis.witness import Case
+from lumyn.analysis.witness import AnalysisDefectError, Case, evaluate, parsed
 from lumyn.model import Evaluation
 from lumyn.policy.spec import Policy
 
-__all__ = ["confirmed_diff", "confirmed_findings", "confirmed_proof"]
+__all__ = ["confirmed_coverage", "confirmed_diff", "confirmed_findings", "confirmed_proof"]
 
 _SIMILARITY: Final = "risk.failure_similarity"
 
@@ -41,6 +45,36 @@ def confirmed_findings(policy: Policy, findings: Sequence[Finding]) -> list[Find
             )
             for finding in findings
         ]
+
+
+def confirmed_coverage(report: CoverageReport) -> CoverageReport:
+    """
+    Return coverage whose requests meet the goals they are shown for, as a gate decides them; the others are marked.
+
+    Raises:
+        AnalysisDefectError: A request does not meet its goal, or a gate decides it otherwise than the engine.
+    """
+    policy = report.policy
+    shown = [(goal, goal.case) for goal in report.goals if goal.case is not None]
+    rows = [
+        Observation(
+            name=goal.name,
+            step=0,
+            document=case.request,
+            request=parsed(policy, case.request),
+            similarity=case.similarity,
+        )
+        for goal, case in shown
+    ]
+    met = goals_met(policy, Matrix(policy, rows))
+    decided: dict[int, Goal] = {}
+    with Decider(policy) as decider:
+        for place, (goal, case) in enumerate(shown):
+            if not met[f"{goal.criterion}:{goal.name}"] >> place & 1:
+                raise AnalysisDefectError(f"goal {goal.name}: the request that is shown does not meet it")
+            by_gate = decider.confirm(case, evaluate(policy, case))
+            decided[id(goal)] = replace(goal, by_gate=by_gate)
+    return replace(report, goals=tuple(decided.get(id(goal), goal) for goal in report.goals))
 
 
 def confirmed_diff(old: Policy, new: Policy, found: PolicyDiff) -> PolicyDiff:

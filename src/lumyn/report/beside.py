@@ -15,6 +15,7 @@ from lumyn.policy.spec import Policy
 from lumyn.report.run import Edit, Mark, Strength
 from lumyn.report.source import DEFAULTS, required_name, rule_name, threshold_name
 from lumyn.report.strength import SHOWN, case_text, coverage_table, edit_text, mutation_table, survivor_text
+from lumyn.report.words import UNSHOWN
 
 __all__ = ["strength"]
 
@@ -65,7 +66,9 @@ def _example(goal: Goal, policy: Policy) -> str:
         if rule_name(rule.rule_id) in about:
             facts.update((each.fact, None) for each in rule.conditions)
     said = case_text(case, [*facts][:_MOST_FACTS])
-    return said if " " in said else ""
+    if " " not in said:
+        return ""
+    return said + (UNSHOWN if goal.by_gate is False else "")
 
 
 def _state(goal: Goal) -> str:

@@ -18,6 +18,7 @@ from lumyn.model import JsonObject, JsonValue
 from lumyn.report.broken import apart
 from lumyn.report.github import MOST_ANNOTATIONS
 from lumyn.report.text import printable
+from lumyn.report.words import UNSHOWN
 
 __all__ = ["example_lines", "request_words", "sarif", "workflow_commands"]
 
@@ -37,7 +38,7 @@ def example_lines(finding: Finding) -> Iterator[str]:
 
 
 def _outcome(example: Example) -> str:
-    unshown = ", though no labelled request that was tried gives that similarity" if example.by_gate is False else ""
+    unshown = UNSHOWN if example.by_gate is False else ""
     return f"{example.evaluation.verdict} ({', '.join(example.evaluation.reason_codes)}){unshown}"
 
 

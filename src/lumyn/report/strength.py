@@ -19,6 +19,7 @@ from lumyn.engine.normalize import USD
 from lumyn.policy.operators import EVIDENCE_PREFIX
 from lumyn.policy.spec import FX_RATE_KEY
 from lumyn.report.run import Table
+from lumyn.report.words import UNSHOWN
 
 __all__ = [
     "SHOWN",
@@ -180,8 +181,7 @@ def edit_text(mutant: Mutant) -> str:
 def survivor_text(survivor: Survivor) -> str:
     """Return a request that tells a surviving edit, and how it is decided before and after, in a line."""
     difference = survivor.difference
-    unshown = ", though no labelled request that was tried gives that similarity" if difference.by_gate is False else ""
-    return difference_text(difference, _facts(survivor.mutant)) + unshown
+    return difference_text(difference, _facts(survivor.mutant)) + (UNSHOWN if difference.by_gate is False else "")
 
 
 def _facts(mutant: Mutant) -> list[str]:

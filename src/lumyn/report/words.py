@@ -6,10 +6,14 @@ Imports next to nothing; must not know how words are shown.
 from __future__ import annotations
 
 import json
+from typing import Final
 
 from lumyn.model import JsonObject
 
-__all__ = ["action_words"]
+__all__ = ["UNSHOWN", "action_words"]
+
+UNSHOWN: Final = ", though no labelled request that was tried gives that similarity"
+"""What is said after a request that no gate decided."""
 
 
 def action_words(record: JsonObject) -> str:
