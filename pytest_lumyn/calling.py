@@ -17,7 +17,8 @@ from pytest_lumyn.failure import raised_at
 
 __all__ = ["Hook", "HookFailedError", "call", "guarded"]
 
-_PASSED_ON: Final = (KeyboardInterrupt, pytest.exit.Exception, pytest.skip.Exception, pytest.xfail.Exception)
+_ENDING: Final = (KeyboardInterrupt, pytest.exit.Exception)
+_PASSED_ON: Final = (*_ENDING, pytest.skip.Exception, pytest.xfail.Exception)
 """What an implementation says to pytest itself."""
 
 T = TypeVar("T")
@@ -56,9 +57,14 @@ def call(hook: Hook, **arguments: object) -> Any:  # noqa: ANN401 (every hook an
     return guarded(hook.name, partial(hook, **arguments))
 
 
-def guarded(name: str, ask: Callable[[], T]) -> T:
-    """Return what `ask` returns, which asks the hook `name`; raises HookFailedError where that raises."""
-    done = pytest.CallInfo.from_call(ask, when="call", reraise=_PASSED_ON)
+def guarded(name: str, ask: Callable[[], T], *, may_skip: bool = True) -> T:
+    """
+    Return what `ask` returns, which asks the hook `name`; raises HookFailedError where that raises.
+
+    Args:
+        may_skip: Whether an implementation may skip the vector, or expect it to fail: not once it has come out.
+    """
+    done = pytest.CallInfo.from_call(ask, when="call", reraise=_PASSED_ON if may_skip else _ENDING)
     if done.excinfo is not None:
         raise HookFailedError(name, done.excinfo.value) from done.excinfo.value
     return done.result

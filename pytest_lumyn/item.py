@@ -266,7 +266,7 @@ class VectorItem(pytest.Item):
             found = (() if answer is None else [answer] if isinstance(answer, str) else answer for answer in answers)
             return [str(message) for each in found for message in each]
 
-        for message in guarded(hook.name, ask):
+        for message in guarded(hook.name, ask, may_skip=False):
             yield Drift(kind=DriftKind.CUSTOM, path="", message=message, origin=expect.path, step=step)
 
 

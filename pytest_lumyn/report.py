@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -88,7 +89,8 @@ class Reporter:
             data["explanation"] = item.explain() or str(report.longrepr).splitlines()
         vars(report)[ATTRIBUTE] = data
         if report.failed and "drifts" in data:
-            said = self._tell(item.ihook.pytest_lumyn_drift, item=item, drift=data)
+            hook = item.ihook.pytest_lumyn_drift
+            said = self._tell(hook, item=item, drift=deepcopy(data)) if hook.get_hookimpls() else ""
             if said:
                 data[_COMPLAINT] = said
         shown: object = report.longrepr

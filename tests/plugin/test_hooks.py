@@ -246,6 +246,24 @@ def test_what_a_hook_says_to_pytest_itself_is_passed_on(repo: Repo, said: str) -
         run.assert_outcomes(skipped=1, deselected=PASSING - 1)
 
 
+@pytest.mark.parametrize("said", ["pytest.skip('not here')", "pytest.xfail('later')"])
+def test_a_comparison_hides_no_drift(repo: Repo, said: str) -> None:
+    """It is asked once the vector has come out, so it can add to that and not take it back."""
+    repo.replace("policies/shop.yml", "trust_up_to_usd: 25", "trust_up_to_usd: 200")
+    repo.write("conftest.py", f"import pytest\n\n\ndef pytest_lumyn_compare():\n    {said}\n")
+    run = repo.run_pytest("--lumyn-vectors", "-k", "at_limit")
+    run.assert_outcomes(failed=1, deselected=PASSING - 1)
+    run.match("*hook pytest_lumyn_compare raised *")
+
+
+def test_a_hook_that_is_told_of_a_drift_cannot_change_it(repo: Repo) -> None:
+    repo.replace("policies/shop.yml", "trust_up_to_usd: 25", "trust_up_to_usd: 200")
+    repo.write("conftest.py", "def pytest_lumyn_drift(drift):\n    drift['policy'].clear()\n    drift.clear()\n")
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-report=r.json")
+    run.assert_outcomes(passed=PASSING - 1, failed=1)
+    assert '"ok": false' in repo.read("r.json")
+
+
 @pytest.mark.parametrize("answer", ["3", "['policies/shop.yml']"])
 def test_a_policy_that_is_no_path_is_an_error(repo: Repo, answer: str) -> None:
     repo.write("conftest.py", f"def pytest_lumyn_policy(path):\n    return {answer}\n")
