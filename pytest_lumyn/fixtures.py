@@ -18,6 +18,7 @@ from pytest_lumyn.asked import policy_override
 
 __all__ = ["PINNED_CLOCK", "open_gate", "seeder", "vector_loader"]
 
+_MARKED = ("policy", "suite", "tag")
 PINNED_CLOCK = "2026-01-15T12:00:00Z"
 
 
@@ -60,6 +61,9 @@ def vector_loader(root: Path) -> Callable[[str], Vector]:
 
 def _policy(request: pytest.FixtureRequest) -> Path:
     for marker in request.node.iter_markers("lumyn"):
+        unknown = [*map(repr, marker.args), *(name for name in marker.kwargs if name not in _MARKED)]
+        if unknown:
+            raise pytest.UsageError(f"@pytest.mark.lumyn takes {', '.join(_MARKED)} by name, not {', '.join(unknown)}")
         if "policy" in marker.kwargs:
             return Path(request.config.rootpath, marker.kwargs["policy"])
     path = policy_override(request.config)

@@ -66,6 +66,20 @@ def test_nearest(lumyn_gate):
     repo.run_pytest("--strict-markers").assert_outcomes(passed=2)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"), [("polcy='policies/strict.yml'", "polcy"), ("'policies/strict.yml'", "'policies/strict.yml'")]
+)
+def test_a_misspelt_marker_is_not_passed_over(repo: Repo, given: str, said: str) -> None:
+    """The test would run against the policy of the ini file, and be green for it."""
+    repo.write("pytest.ini", "[pytest]\nlumyn_policy = policies/shop.yml\n")
+    repo.write(
+        "tests/test_app.py", f"import pytest\n\n@pytest.mark.lumyn({given})\ndef test_app(lumyn_gate):\n    pass\n"
+    )
+    run = repo.run_pytest()
+    run.assert_outcomes(error=1)
+    run.match(f"*@pytest.mark.lumyn takes policy, suite, tag by name, not {said}")
+
+
 def test_without_a_policy_the_error_says_how_to_name_one(repo: Repo) -> None:
     repo.write("tests/test_app.py", "def test_app(lumyn_gate):\n    pass\n")
     run = repo.run_pytest()
