@@ -16,7 +16,7 @@ from pytest_lumyn.gates import Gates
 from pytest_lumyn.mass import Curtain, Groups
 from pytest_lumyn.promises import Promises
 from pytest_lumyn.report import Reporter
-from pytest_lumyn.reports import Reports, read_targets
+from pytest_lumyn.reports import Reports, read_targets, refuse_sources
 from pytest_lumyn.review import Reviewer, require_terminal
 from pytest_lumyn.settings import read_settings
 from pytest_lumyn.update import Updater
@@ -38,6 +38,7 @@ def activate(config: pytest.Config) -> None:
             raise pytest.UsageError(f"lumyn: {error}") from None
     collection.add_roots(config)
     targets = read_targets(config)
+    refuse_sources(targets, collection.is_vector_path)
     reporter = Reporter(config, chosen, policy, explain=bool(targets))
     curtain = Curtain(reporter, chosen.max_diffs)
     parts: dict[str, object] = {

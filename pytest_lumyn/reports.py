@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
@@ -30,7 +32,7 @@ from pytest_lumyn.report import ATTRIBUTE, Reporter, named_policy, said_of
 from pytest_lumyn.settings import Settings
 from pytest_lumyn.tally import Tally
 
-__all__ = ["Reports", "Target", "read_targets"]
+__all__ = ["Reports", "Target", "read_targets", "refuse_sources"]
 
 GITHUB: Final = "github"
 _FORMATS: Final = {
@@ -48,6 +50,12 @@ _SUFFIXES: Final = {
     ".htm": "html",
     ".sarif": "sarif",
 }
+_SOURCES: Final = frozenset({".yml", ".yaml", ".toml", ".ini", ".cfg", ".py"})
+"""How policies, vectors and settings are called, and no report: one that stood there would be deleted first."""
+
+_PREFIX: Final = re.compile(r"[A-Za-z]{2,}")
+"""What stands before a colon as a format; one letter is a drive."""
+
 _MOST_SUMMARY_BYTES: Final = 1_000_000
 """GitHub refuses a step summary of more than 1 MiB."""
 
@@ -84,10 +92,28 @@ def read_targets(config: pytest.Config) -> tuple[Target, ...]:
     return tuple(targets.values())
 
 
+def refuse_sources(targets: Sequence[Target], is_vector_path: Callable[[Path], bool]) -> None:
+    """Raise UsageError for a report that would take the place of a vector file, or be read as one by the next run."""
+    for target in targets:
+        if target.path is not None and is_vector_path(target.path):
+            raise pytest.UsageError(
+                f"lumyn: --lumyn-report: {target.path.name} would be a vector file where it is to be written; choose "
+                "another folder"
+            )
+
+
 def _read_target(text: str, start: Path) -> Target:
     if text == GITHUB:
         return Target(GITHUB, None)
     named, colon, rest = text.partition(":")
+    if colon and _PREFIX.fullmatch(named) and named not in _FORMATS:
+        close = get_close_matches(named.lower(), _FORMATS, n=1)
+        hint = (
+            f"did you mean {close[0]}:{rest}?"
+            if close
+            else f"there are {', '.join(_FORMATS)}; a path may begin with ./"
+        )
+        raise pytest.UsageError(f"lumyn: --lumyn-report: unknown format {named!r}; {hint}")
     chosen = _FORMATS.get(named) if colon else None
     name = rest if chosen else text
     chosen = chosen or _SUFFIXES.get(Path(name).suffix.lower())
@@ -97,7 +123,9 @@ def _read_target(text: str, start: Path) -> Target:
             ".sarif, or put the format before it as in gitlab:FILE, or say github"
         )
     path = absolute(name, start)
-    if path.is_dir():
+    if path.suffix.lower() in _SOURCES:
+        raise pytest.UsageError(f"lumyn: --lumyn-report: {name} is called like a source, which a report would replace")
+    if path.is_dir() or name.endswith("/"):
         raise pytest.UsageError(f"lumyn: --lumyn-report: {name} is a folder; name a file in it")
     return Target(chosen, path)
 
