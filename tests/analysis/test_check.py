@@ -175,6 +175,19 @@ def test_a_choice_of_its_own_is_not_redundant() -> None:
     assert ["x >= 3"] == [finding.message.split("`")[1] for finding in found(policy(twice), "CONDITION_REDUNDANT")]
 
 
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        (escalate("R0", "evidence.score_gt: 3") + TRUST, True),
+        (rule("R0", "TRUST_PATHS", "TRUST", "amount_usd_lte: 2, evidence.score_gte: 3") + TRUST, False),
+        (rule("R0", "TRUST_PATHS", "TRUST", "amount_usd_lte: 5, evidence.score_gte: 3"), False),
+    ],
+)
+def test_a_number_below_zero_is_odd_only_where_a_greater_one_is_not_trusted(rules: str, told: bool) -> None:
+    """Another rule trusts whatever the number is, or the number must be great: a negative one gains nothing."""
+    assert told is bool(found(policy(rules), "EVIDENCE_NEGATIVE"))
+
+
 def test_negative_amounts_need_no_finding() -> None:
     """The request schema refuses them, so no policy can trust one."""
     with pytest.raises(InvalidRequestError):

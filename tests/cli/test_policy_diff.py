@@ -267,3 +267,19 @@ def test_a_change_to_a_question_says_what_is_asked_for(lumyn: Lumyn, workspace: 
     told = [line for line in lumyn("policy", "diff", "old.yml", "new.yml").out.splitlines() if "-> QUERY" in line]
     assert told
     assert [] == [line for line in told if not line.endswith("-> QUERY for risk")]
+
+
+def test_markdown_of_a_great_change_fits_into_a_comment(lumyn: Lumyn, workspace: Path) -> None:
+    """The gravest hundred, and how many of which kind are left out; the terminal and JSON hold all."""
+    rule = (
+        "  - {{ id: R{0}, stage: TRUST_PATHS, when: {{ action_type: act.n{0} }}, "
+        "if: {{ amount_usd_lte: 25 }}, then: {{ verdict: TRUST, reason_codes: [SMALL] }} }}\n"
+    )
+    head = MONEY[: MONEY.index("  - id: odd")]
+    text = head + "".join(rule.format(number) for number in range(130))
+    (workspace / "old.yml").write_text(text, encoding="utf-8")
+    (workspace / "new.yml").write_text(text.replace("_lte: 25", "_lte: 250"), encoding="utf-8")
+    markdown = lumyn("policy", "diff", "old.yml", "new.yml", "--markdown").out
+    assert 100 == markdown.count("| **new TRUST** |")
+    assert "and 160 more (new TRUST 30, reason codes only 130); without `--markdown` all are printed" in markdown
+    assert 260 == len(lumyn("policy", "diff", "old.yml", "new.yml", "--json").data["changes"])

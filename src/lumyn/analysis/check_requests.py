@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import Final
 
 from lumyn.analysis.boxes import Box, BudgetExceededError
-from lumyn.analysis.copies import Twins, ascending, cuts
-from lumyn.analysis.dimension import MONEY_FACTS
+from lumyn.analysis.copies import Twins, ascending, cuts, forfeited
+from lumyn.analysis.dimension import MONEY_FACTS, bits
 from lumyn.analysis.finding import Example, Finding, Level, example_of, examples_of
 from lumyn.analysis.growth import asks_in_reach, growth_of, numbers_of
 from lumyn.analysis.mutant import conditions_of
@@ -232,7 +232,7 @@ def _negative(view: View) -> Iterator[Finding]:
         known = next(c for _, c in conditions_of(policy) if c.fact == fact)
         box = view.box_of([_below_zero(known)])
         example = None if box is None else _trusted(view, box)
-        if example is not None:
+        if box is not None and example is not None and _turns_on(view, box):
             yield Finding(
                 code="EVIDENCE_NEGATIVE",
                 level=Level.WARNING,
@@ -241,6 +241,19 @@ def _negative(view: View) -> Iterator[Finding]:
                 span=_place(view, fact),
                 examples=(example,),
             )
+
+
+def _turns_on(view: View, box: Box) -> bool:
+    """Return whether some greater number, in place of one in a box below zero, forfeits a `TRUST`."""
+    ((place, below),) = box
+    dimension = view.space.dimensions[place]
+    unusable = 0
+    for states in dimension.states.values():
+        for mask in states.values():
+            unusable |= mask
+    numbers = [cell for cell, value in enumerate(dimension.values) if isinstance(value, Decimal)]
+    greater = [cell for cell in numbers if not (below | unusable) >> cell & 1]
+    return any(forfeited(view, dimension.name, low, cell) is not None for low in bits(below) for cell in greater)
 
 
 # Growth

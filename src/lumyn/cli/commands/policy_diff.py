@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -22,6 +23,8 @@ __all__ = ["add"]
 
 _STYLES: Final = {"new TRUST": "bold red", "looser": "red", "tighter": "green", "reason codes only": "dim"}
 _MOST_FACTS: Final = 2
+_MOST_ROWS: Final = 100
+"""A comment on a pull request holds 65,536 characters, and nobody reads more rows than that."""
 _AMOUNTS: Final = "some amounts at some exchange rates could be neither reached nor ruled out; all else is told"
 
 
@@ -224,7 +227,11 @@ def _markdown(old: str, new: str, found: PolicyDiff, unusable: int) -> list[str]
         told = f"{len(rows)} {'kind of request is' if len(rows) == 1 else 'kinds of requests are'} decided differently"
     lines = [title, "", f"{told} ({_scope(found)})."]
     if rows:
-        lines += ["", *table(("kind", "rule", "for example", "vectors that see it"), rows)]
+        lines += ["", *table(("kind", "rule", "for example", "vectors that see it"), rows[:_MOST_ROWS])]
+    if len(rows) > _MOST_ROWS:
+        left = Counter(change.severity.label for change in found.changes[_MOST_ROWS:])
+        kinds = ", ".join(f"{label} {count}" for label, count in left.items())
+        lines += ["", f"and {len(rows) - _MOST_ROWS} more ({kinds}); without `--markdown` all are printed"]
     if found.unknown:
         lines += ["", *(f"- **unknown**: {code(each)}: {_why_unknown(found, each)}" for each in found.unknown)]
     return [*lines, *asides]
