@@ -6,13 +6,15 @@ them matters; a run that asks for no vectors must not need it.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from pytest_lumyn.options import STRENGTH, given, ini
 
-__all__ = ["KEYS", "absolute", "policy_override", "refuse_unknown_key", "wants_strength"]
+__all__ = ["KEYS", "absolute", "policy_override", "refuse_unknown_key", "refuse_unknown_override", "wants_strength"]
 
 KEYS = (
     "lumyn_base",
@@ -32,11 +34,21 @@ KEYS = (
 def refuse_unknown_key(warning: Warning | str) -> None:
     """Raise UsageError for pytest's warning of an ini key that looks like one of Lumyn's: it gates nothing."""
     _, said, key = str(warning).strip().partition("Unknown config option: lumyn")
-    if not said:
-        return
+    if said:
+        _refuse(f"lumyn{key}")
+
+
+def refuse_unknown_override(overrides: Iterable[str]) -> None:
+    """Raise UsageError for such a key given as `-o KEY=VALUE`, of which pytest before 9 says nothing."""
+    for text in overrides:
+        name = text.partition("=")[0].strip()
+        if name.startswith("lumyn") and name not in KEYS:
+            _refuse(name)
+
+
+def _refuse(name: str) -> NoReturn:
     from difflib import get_close_matches
 
-    name = f"lumyn{key}"
     close = get_close_matches(name, KEYS, n=1, cutoff=0.75)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(KEYS)}"
     raise pytest.UsageError(f"lumyn: unknown ini key {name!r}; {hint}")

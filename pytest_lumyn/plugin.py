@@ -62,6 +62,11 @@ def pytest_warning_recorded(warning_message: warnings.WarningMessage) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
+    overrides = config.getoption("override_ini")
+    if overrides:
+        from pytest_lumyn.asked import refuse_unknown_override
+
+        refuse_unknown_override(overrides)
     if options.wanted(config):
         from pytest_lumyn.activation import activate
 
