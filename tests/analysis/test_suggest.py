@@ -234,3 +234,11 @@ def test_few_are_chosen_and_none_is_idle() -> None:
     cheap, dear = [0b01, 0b10], 0b11
     assert [0, 1] == [place for place, _ in choose([*cheap, dear], [1, 1, 2], [(0b11, 1)], many=2)]
     assert [2] == [place for place, _ in choose([*cheap, dear], [1, 1, 2], [(0b11, 1)], many=1)]
+
+
+def test_long_work_tells_how_far_it_is() -> None:
+    """A policy of a thousand rules takes a while; each step counts up to what it holds."""
+    told: list[tuple[int, int]] = []
+    suggest(golden.policy(golden.POLICY_FILES[0]), [], most=1, advance=lambda done, total: told.append((done, total)))
+    assert told
+    assert all(0 <= done < total for done, total in told)

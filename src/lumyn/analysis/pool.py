@@ -60,12 +60,14 @@ class Pool:
 
     Attributes:
         minimal: Whether requests that change two fields are wanted even where two that change one would do.
+        advance: Called with how much of a step is done, and how much there is.
     """
 
     policy: Policy
     rows: Sequence[Observation]
     holes: Holes
     minimal: bool = False
+    advance: Callable[[int, int], None] | None = None
     candidates: list[Candidate] = field(default_factory=list)
     _spaces: dict[str, Space] = field(default_factory=dict)
     _conditions: dict[str, list[Condition]] = field(default_factory=dict)
@@ -82,7 +84,8 @@ class Pool:
         """Find candidates until every hole has one, is proved to be none, or says why it stays."""
         self._span()
         found: list[Candidate] = []
-        for action in self._spaces:
+        for number, action in enumerate(self._spaces):
+            self._step(number, len(self._spaces))
             observed = self._starts.of(action)
             self._bases[action] = observed[:_MOST_BASES] or [*self._everyday(action, found)]
             for base in self._bases[action]:
@@ -95,6 +98,10 @@ class Pool:
         self._look([*self._further()])
         self._look([*self._for_edits()])
         self._look([*self._for_goals()])
+
+    def _step(self, done: int, total: int) -> None:
+        if self.advance is not None:
+            self.advance(done, total)
 
     @property
     def _open(self) -> int:
@@ -341,6 +348,7 @@ class Pool:
         for place, each in enumerate(new):
             each.matrix, each.place = matrix, place
         for number, mutant in enumerate(self.holes.mutants):
+            self._step(number, len(self.holes.mutants))
             for place in bits(self._noticing(matrix, number, mutant)):
                 new[place].closes |= 1 << number
         for name, met in goals_met(self.policy, matrix).items():

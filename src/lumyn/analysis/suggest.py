@@ -5,7 +5,7 @@ Each pins today's outcome, which is a question for people; must not know files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -82,6 +82,7 @@ def suggest(
     most: int | None = None,
     criteria: Sequence[Criterion] = tuple(Criterion),
     minimal: bool = False,
+    advance: Callable[[int, int], None] | None = None,
 ) -> Suggestions:
     """
     Return vectors that notice what survives and meet what is missing.
@@ -91,6 +92,7 @@ def suggest(
         most: How many at most.
         criteria: Which goals are to be met.
         minimal: Whether fewer that change several fields are preferred to more that change one.
+        advance: Called now and then with how much of a step is done, and how much there is.
 
     Raises:
         AnalysisDefectError: A gate decides a suggestion otherwise than the analysis says.
@@ -99,7 +101,7 @@ def suggest(
     holes = Holes(policy, rows, scope=scope, criteria=criteria)
     if not holes:
         return Suggestions(found=())
-    pool = Pool(policy, rows, holes, minimal=minimal)
+    pool = Pool(policy, rows, holes, minimal=minimal, advance=advance)
     pool.fill()
     sets, tiers = [each.closes for each in pool.candidates], [0 if minimal else each.tier for each in pool.candidates]
     chosen = choose(sets, tiers, holes.weights(), most=most, many=_MANY)

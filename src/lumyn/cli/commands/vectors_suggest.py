@@ -13,6 +13,7 @@ from lumyn.cli.commands.init import vector_modeline
 from lumyn.cli.console import Console, counted_noun
 from lumyn.cli.exit_codes import ExitCode
 from lumyn.cli.options import JsonFlag
+from lumyn.cli.progress import progress_bar
 from lumyn.cli.workspace import find_config
 from lumyn.errors import InvalidVectorError, Problem
 
@@ -73,7 +74,8 @@ def suggest(
     others = _others(loaded, usable)
     rows, failing = observed(usable, loaded)
     scope = Scope.FULL if full else Scope.CORE
-    found = suggestions_for(loaded, rows, scope=scope, most=most, minimal=minimal)
+    with progress_bar("looking for vectors") as advance:
+        found = suggestions_for(loaded, rows, scope=scope, most=most, minimal=minimal, advance=advance)
     shown = Path(os.path.relpath(Path(file).absolute(), config.folder.absolute())).as_posix()
     place = (path or config.folder / "suggested.yml").absolute()
     text = suggestions_text(
