@@ -73,25 +73,28 @@ class Search:
             if not corner[dimension]:
                 return None
         self.budget = self.limit
-        found = self._search(corner, [list(boxes) for boxes in must], list(avoid))
+        found = self._search(corner, must, avoid)
         return None if found is None else tuple(found)
 
-    def _search(self, corner: Corner, must: list[list[Box]], avoid: list[Box]) -> Corner | None:
+    def _search(self, corner: Corner, must: Sequence[Sequence[Box]], avoid: Iterable[Box]) -> Corner | None:
         self.budget -= 1
         if self.budget < 0:
             raise BudgetExceededError
-        settled = self._propagate(corner, must, avoid)
-        if settled is None or (self.consistent is not None and not self.consistent(corner)):
+        settled = _propagate(corner, must, avoid)
+        if settled is None:
             return None
-        must, avoid = settled
-        if not avoid and not must:
-            return corner
-        shortest = min(avoid, key=lambda box: _open(corner, box), default=None)
-        if shortest is None or (must and len(must[0]) < _open(corner, shortest)):
-            return self._within(corner, must, avoid)
-        return self._outside(corner, must, avoid, shortest)
+        left, shun, shortest = settled
+        if self.consistent is not None:
+            if not self.consistent(corner):
+                return None
+            shortest = min(shun, key=lambda box: _open(corner, box), default=None)
+        if shortest is None:
+            return self._within(corner, left, shun) if left else corner
+        if left and len(left[0]) < _open(corner, shortest):
+            return self._within(corner, left, shun)
+        return self._outside(corner, left, shun, shortest)
 
-    def _within(self, corner: Corner, must: list[list[Box]], avoid: list[Box]) -> Corner | None:
+    def _within(self, corner: Corner, must: Sequence[Sequence[Box]], avoid: list[Box]) -> Corner | None:
         for box in must[0]:
             part = corner.copy()
             for dimension, mask in box:
@@ -101,7 +104,7 @@ class Search:
                 return found
         return None
 
-    def _outside(self, corner: Corner, must: list[list[Box]], avoid: list[Box], box: Box) -> Corner | None:
+    def _outside(self, corner: Corner, must: Sequence[Sequence[Box]], avoid: list[Box], box: Box) -> Corner | None:
         rest = [each for each in avoid if each is not box]
         inside = corner.copy()
         for dimension, mask in box:
@@ -115,47 +118,80 @@ class Search:
             inside[dimension] &= mask
         return None
 
-    @staticmethod
-    def _propagate(corner: Corner, must: list[list[Box]], avoid: list[Box]) -> tuple[list[list[Box]], list[Box]] | None:
-        """Narrow `corner` by all that follows at once; return what is still open, or None when nothing can be left."""
-        narrowed = True
-        while narrowed:
-            narrowed = False
-            left: list[Box] = []
-            for box in avoid:
-                way, outs = -1, 0
-                for dimension, mask in box:
-                    held = corner[dimension]
-                    if not held & mask:
-                        break
-                    if held & ~mask:
-                        way, outs = dimension, outs + 1
-                else:
-                    if outs > 1:
-                        left.append(box)
-                    elif outs == 0:
-                        return None
-                    else:
-                        corner[way] &= ~next(mask for dimension, mask in box if dimension == way)
-                        narrowed = True
-            avoid = left
-            open_: list[list[Box]] = []
-            for boxes in must:
-                possible = [box for box in boxes if all(corner[dimension] & mask for dimension, mask in box)]
-                if not possible:
-                    return None
-                if any(all(not corner[dimension] & ~mask for dimension, mask in box) for box in possible):
-                    continue
-                if len(possible) == 1:
-                    for dimension, mask in possible[0]:
-                        corner[dimension] &= mask
+
+def _propagate(
+    corner: Corner, must: Sequence[Sequence[Box]], avoid: Iterable[Box]
+) -> tuple[list[list[Box]], list[Box], Box | None] | None:
+    """
+    Narrow `corner` by all that follows at once.
+
+    Returns:
+        What is still open of `must`, the fewest first, and of `avoid`, and the first box of the latter that can be left
+        in the fewest dimensions; None when nothing can be left.
+    """
+    while True:
+        shun: list[Box] = []
+        shortest: Box | None = None
+        least = 0
+        narrowed = False
+        for box in avoid:
+            outs = way = out = 0
+            for dimension, mask in box:
+                held = corner[dimension]
+                both = held & mask
+                if not both:
+                    break
+                if both != held:
+                    outs += 1
+                    way, out = dimension, held ^ both
+            else:
+                if outs > 1:
+                    shun.append(box)
+                    if outs < least or not least:
+                        shortest, least = box, outs
+                elif outs:
+                    corner[way] = out
                     narrowed = True
                 else:
-                    open_.append(possible)
-            must = open_
-        must.sort(key=len)
-        return must, avoid
+                    return None
+        left: list[list[Box]] = []
+        for boxes in must:
+            possible = _possible(corner, boxes)
+            if possible is None:
+                continue
+            if not possible:
+                return None
+            if len(possible) == 1:
+                for dimension, mask in possible[0]:
+                    corner[dimension] &= mask
+                narrowed = True
+            else:
+                left.append(possible)
+        if not narrowed:
+            left.sort(key=len)
+            return left, shun, shortest
+        must, avoid = left, shun
+
+
+def _possible(corner: Corner, boxes: Sequence[Box]) -> list[Box] | None:
+    """Return the boxes that some of `corner` lies in, or None: all of it lies in one."""
+    possible: list[Box] = []
+    for box in boxes:
+        whole = True
+        for dimension, mask in box:
+            held = corner[dimension]
+            both = held & mask
+            if not both:
+                break
+            if both != held:
+                whole = False
+        else:
+            if whole:
+                return None
+            possible.append(box)
+    return possible
 
 
 def _open(corner: Corner, box: Box) -> int:
+    """Return in how many dimensions `corner` sticks out of a box."""
     return sum(1 for dimension, mask in box if corner[dimension] & ~mask)
