@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import repeat
 from typing import TypeAlias
 
 from lumyn.analysis.boxes import BUDGET, Corner, Search
@@ -24,6 +25,7 @@ from lumyn.analysis.dimension import (
     bits,
     lowest,
     truth_of,
+    truths_of,
 )
 from lumyn.analysis.money_block import MoneyBlock
 from lumyn.analysis.rates import RateBook
@@ -158,23 +160,19 @@ class Space:
         name = EVIDENCE_PREFIX + key
         atoms = self._conditions.get(name, {})
         specs = [spec_for(policy, key) for policy in self._policies]
-        cells = Cells(name)
-        for raw in evidence_candidates(specs, atoms.values()):
-            read = [read_evidence(raw, spec) for spec in specs]
-            states = {
-                (place, key): code or (MISSING if value is None else None) for place, (value, code) in enumerate(read)
-            }
-            truths = {
-                atom: truth_of(condition, read[atom[0]][0], seen=read[atom[0]] != (None, None))
-                for atom, condition in atoms.items()
-            }
-            cells.add(raw, truths, states)
+        raws = [*evidence_candidates(specs, atoms.values())]
+        reads = [[read_evidence(raw, spec) for raw in raws] for spec in specs]
+        rows = _rows([truths_of(condition, reads[atom[0]]) for atom, condition in atoms.items()])
+        states = ([code or (MISSING if value is None else None) for value, code in read] for read in reads)
+        cells = Cells(name, atoms, [(place, key) for place in range(len(specs))])
+        for raw, row, wrong in zip(raws, rows, zip(*states, strict=True), strict=False):
+            cells.add(raw, row, wrong)
         return cells.dimension()
 
     def _plain(self, name: str, atoms: Mapping[Atom, Condition]) -> Dimension:
-        cells = Cells(name)
+        cells = Cells(name, atoms)
         for raw in plain_candidates(name, atoms.values()):
-            cells.add(raw, {atom: truth_of(condition, raw, seen=True) for atom, condition in atoms.items()}, {})
+            cells.add(raw, tuple(truth_of(condition, raw, seen=True) for condition in atoms.values()))
         return cells.dimension()
 
     def _money(self) -> Dimension:
@@ -256,6 +254,11 @@ class Space:
         return {
             dimension.name: dimension.values[lowest(chosen[place])] for place, dimension in enumerate(self.dimensions)
         }
+
+
+def _rows(columns: list[list[bool | None]]) -> Iterator[tuple[bool | None, ...]]:
+    """Return columns as rows; of no columns any number of empty ones."""
+    return zip(*columns, strict=True) if columns else repeat(())
 
 
 def _sum(one: Counts, other: Counts) -> Counts:

@@ -15,6 +15,7 @@ from lumyn.analysis.check_requests import cuts_for, findings_of_action
 from lumyn.analysis.check_rules import Fate, findings_of_rule, follow
 from lumyn.analysis.check_text import findings_of_text
 from lumyn.analysis.finding import Finding, Level
+from lumyn.analysis.rates import RateBook
 from lumyn.analysis.regions import View, actions_of
 from lumyn.errors import Span
 from lumyn.policy.spec import Policy
@@ -38,10 +39,12 @@ def _rank(finding: Finding) -> tuple[bool, int, bool, Span]:
 def _of_requests(policy: Policy, limit: int) -> Iterator[Finding]:
     fates = {rule.rule_id: Fate() for rule in policy.rules}
     complete = True
+    book = RateBook()
     for action in actions_of(policy):
         named = action in policy.action_types
         try:
-            view = View(Space(action, [policy], extra=cuts_for(policy, action), limit=limit), policy)
+            extra = cuts_for(policy, action)
+            view = View(Space(action, [policy], extra=extra, limit=limit, book=book), policy)
             for boxes in view.rules:
                 follow(view, boxes, fates[boxes.rule.rule_id])
             yield from findings_of_action(view, named=named)

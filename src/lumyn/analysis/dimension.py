@@ -5,8 +5,9 @@ Must not know which values are tried, nor what rules read the cells.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import compress
 from typing import Final, NamedTuple, TypeAlias
 
 from lumyn.analysis.money import Money
@@ -29,6 +30,7 @@ __all__ = [
     "listed",
     "lowest",
     "truth_of",
+    "truths_of",
 ]
 
 MONEY: Final = "money"
@@ -78,65 +80,66 @@ def atom_of(reading: int, condition: Condition) -> Atom:
 class Cells:
     """Collects candidates; those that nothing tells apart fall into one cell."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, atoms: Iterable[Atom], places: Sequence[tuple[int, str]] = ()) -> None:
+        """
+        Args:
+            atoms: The comparisons candidates are told apart by.
+            places: Of which keys in which readings a state is given.
+        """
         self._name = name
+        self._atoms = (*atoms,)
+        self._places = places
         self._known: set[tuple[object, ...]] = set()
         self._values: list[Raw] = []
-        self._atoms: tuple[Atom, ...] = ()
         self._truths: list[tuple[bool | None, ...]] = []
-        self._states: dict[tuple[int, str], dict[str, int]] = {}
+        self._states: list[tuple[State, ...]] = []
         self._notes: dict[tuple[int, str], int] = {}
 
     def add(
         self,
         raw: Raw,
-        truths: Mapping[Atom, bool | None],
-        states: Mapping[tuple[int, str], State],
-        notes: Iterable[tuple[int, str]] = (),
+        truths: tuple[bool | None, ...],
+        states: tuple[State, ...] = (),
+        notes: tuple[tuple[int, str], ...] = (),
     ) -> None:
         """
-        Add a candidate: how every comparison comes out for it, the state of its key in each reading, and notes.
+        Add a candidate.
 
         Args:
-            truths: Of the same comparisons in the same order for every candidate.
+            truths: How every comparison comes out for it.
+            states: What is wrong with every key.
+            notes: What else there is to say of it.
         """
-        notes = tuple(notes)
-        row = (*truths.values(),)
-        signature = (row, *states.values(), notes)
+        signature = truths, states, notes
         if signature in self._known:
             return
         self._known.add(signature)
-        bit = 1 << len(self._values)
-        self._values.append(raw)
-        self._atoms = self._atoms or (*truths,)
-        self._truths.append(row)
-        for place, state in states.items():
-            held = self._states.setdefault(place, {})
-            if state is not None:
-                held[state] = held.get(state, 0) | bit
         for note in notes:
-            self._notes[note] = self._notes.get(note, 0) | bit
+            self._notes[note] = self._notes.get(note, 0) | 1 << len(self._values)
+        self._values.append(raw)
+        self._truths.append(truths)
+        self._states.append(states)
 
     def dimension(self) -> Dimension:
         """Return what was collected."""
+        bit = [1 << place for place in range(len(self._values))]
         true: dict[Atom, int] = {}
         unknown: dict[Atom, int] = {}
         for atom, column in zip(self._atoms, zip(*self._truths, strict=True), strict=True):
-            held = open_ = 0
-            bit = 1
-            for truth in column:
-                if truth:
-                    held |= bit
-                elif truth is None:
-                    open_ |= bit
-                bit <<= 1
-            true[atom], unknown[atom] = held, open_
+            true[atom] = sum(compress(bit, column))
+            unknown[atom] = sum(compress(bit, [truth is None for truth in column])) if None in column else 0
+        states: dict[tuple[int, str], dict[str, int]] = {}
+        for place, given in zip(self._places, zip(*self._states, strict=True), strict=True):
+            held = states[place] = {}
+            for one, state in zip(bit, given, strict=True):
+                if state is not None:
+                    held[state] = held.get(state, 0) | one
         return Dimension(
             name=self._name,
             values=tuple(self._values),
             true=true,
             unknown=unknown,
-            states=self._states,
+            states=states,
             notes=self._notes,
         )
 
@@ -151,6 +154,14 @@ def truth_of(condition: Condition, value: object, *, seen: bool) -> bool | None:
     if condition.operator.name == "present":
         return seen == condition.operand
     return None if value is None else condition.operator.holds(value, condition.operand)
+
+
+def truths_of(condition: Condition, reads: Iterable[tuple[object, str | None]]) -> list[bool | None]:
+    """Return how a comparison of an evidence key comes out for values of it, each with what is wrong with it."""
+    if condition.operator.name == "present":
+        return [(value is not None or code is not None) == condition.operand for value, code in reads]
+    holds, operand = condition.operator.holds, condition.operand
+    return [None if value is None else holds(value, operand) for value, _ in reads]
 
 
 def bits(mask: int) -> Iterator[int]:

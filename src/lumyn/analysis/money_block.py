@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from lumyn.analysis.candidates import numbers
-from lumyn.analysis.dimension import MONEY, MONEY_FACTS, RATE, Atom, Cells, Dimension, State, listed, truth_of
+from lumyn.analysis.dimension import MONEY, MONEY_FACTS, RATE, Atom, Cells, Dimension, listed, truth_of
 from lumyn.analysis.money import Dollars, Money, Rate, currencies, dollar_stretches
 from lumyn.analysis.rates import RateBook, Rates
 from lumyn.engine.normalize import USD
@@ -36,29 +36,29 @@ class MoneyBlock:
         for atom, condition in atoms.items():
             self._atoms[condition.fact][atom] = condition
         self._rates = book.rates(policies, self._atoms[RATE])
-        self._currencies: dict[str | None, Mapping[Atom, bool | None]] = {}
+        self._currencies: dict[str | None, tuple[bool | None, ...]] = {}
 
     def dimension(self) -> Dimension:
         """Return the cells of money for the readings and conditions it was made for."""
-        cells = Cells(MONEY)
+        places = [(place, FX_RATE_KEY) for place in range(len(self._policies))]
+        cells = Cells(MONEY, (atom for fact in MONEY_FACTS for atom in self._atoms[fact]), places)
         dollars = dollar_stretches(numbers(self._atoms["amount_usd"].values()))
-        usd_truths = [self._truths("amount_usd", _middle(each)) for each in dollars]
+        known = [(each, self._truths("amount_usd", _middle(each))) for each in dollars]
         for rates in self._rates.alike(None).values():
             self._kind(None, rates[0]).add(cells, None)
         classes: dict[tuple[object, ...], list[tuple[str, list[Rate]]]] = {}
         for currency in currencies(self._named()):
-            truths = tuple(self._in_currency(currency).values())
+            truths = self._in_currency(currency)
             for signature, rates in self._rates.alike(currency).items():
                 classes.setdefault((truths, currency == USD, *signature), []).append((currency, rates))
-        for key, members in classes.items():
-            known = [situation is None for situation in key[-1]]  # type: ignore[attr-defined]
-            kinds: dict[str, _Kind] = {}
-            if not any(known):
-                currency, rates = members[0]
-                kind = self._kind(currency, rates[0])
+        for members in classes.values():
+            currency, rates = members[0]
+            kind = self._kind(currency, rates[0])
+            if not kind.known:
                 kind.add(cells, Money(Decimal(1), currency, rates[0].raw))
                 continue
-            for stretch, truths_there in zip(dollars, usd_truths, strict=True):
+            kinds = {currency: kind}
+            for stretch, truths_there in known:
                 self._settle(cells, stretch, truths_there, members, kinds)
         return cells.dimension()
 
@@ -66,7 +66,7 @@ class MoneyBlock:
         self,
         cells: Cells,
         stretch: Dollars,
-        truths: Mapping[Atom, bool | None],
+        truths: tuple[bool | None, ...],
         members: Sequence[tuple[str, list[Rate]]],
         kinds: dict[str, _Kind],
     ) -> None:
@@ -86,17 +86,16 @@ class MoneyBlock:
     def _kind(self, currency: str | None, rate: Rate) -> _Kind:
         return _Kind(self._rates, self._atoms["amount_usd"], self._in_currency(currency), currency, rate)
 
-    def _in_currency(self, currency: str | None) -> Mapping[Atom, bool | None]:
+    def _in_currency(self, currency: str | None) -> tuple[bool | None, ...]:
         """Return how comparisons of the currency come out, worked out once for all rates."""
         found = self._currencies.get(currency)
         if found is None:
             found = self._currencies[currency] = self._truths("amount_currency", currency)
         return found
 
-    def _truths(self, fact: str, value: object) -> dict[Atom, bool | None]:
-        return {
-            atom: truth_of(condition, value, seen=value is not None) for atom, condition in self._atoms[fact].items()
-        }
+    def _truths(self, fact: str, value: object) -> tuple[bool | None, ...]:
+        seen = value is not None
+        return tuple(truth_of(condition, value, seen=seen) for condition in self._atoms[fact].values())
 
     def _named(self) -> Iterator[str]:
         for condition in self._atoms["amount_currency"].values():
@@ -107,43 +106,47 @@ class MoneyBlock:
 
 
 class _Kind:
-    """What all amounts of one currency have in common at rates that count alike."""
+    """
+    What all amounts of one currency have in common at rates that count alike.
+
+    Attributes:
+        known: Whether the dollars are known in any reading.
+    """
 
     def __init__(
         self,
         rates: Rates,
         atoms: Mapping[Atom, Condition],
-        named: Mapping[Atom, bool | None],
+        truths: tuple[bool | None, ...],
         currency: str | None,
         rate: Rate,
     ) -> None:
         """
         Args:
             atoms: Comparisons of the dollars.
-            named: How comparisons of the currency come out.
+            truths: How comparisons of the currency come out.
         """
+        situations = rates.situations(currency, rate)
+        read, self._states = rates.read(rate)
+        self.known = any(each is None for each in situations)
+        self._everywhere = all(each is None for each in situations)
         self._rate = rate
-        self._atoms = atoms
-        self._situations = rates.situations(currency, rate)
-        read, states = rates.read(rate)
-        self._truths: dict[Atom, bool | None] = {**named, **read}
-        self._states: dict[tuple[int, str], State] = {(place, FX_RATE_KEY): state for place, state in enumerate(states)}
-        self._notes = [(place, each) for place, each in enumerate(self._situations) if each is not None]
-        if currency is not None and currency != USD:
-            self._notes.append(CONVERTS)
+        self._rest = (*truths, *read.values())
+        self._usd = [(condition, situations[atom[0]] is None) for atom, condition in atoms.items()]
+        notes = [(place, each) for place, each in enumerate(situations) if each is not None]
+        self._notes = (*notes, CONVERTS) if currency is not None and currency != USD else (*notes,)
 
-    def add(self, cells: Cells, money: Money | None, dollars: Mapping[Atom, bool | None] | None = None) -> None:
+    def add(self, cells: Cells, money: Money | None, dollars: tuple[bool | None, ...] | None = None) -> None:
         """Add the cell of an amount; None: no amount at all."""
+        if dollars is None:
+            dollars = (None,) * len(self._usd)
+        if not self._everywhere:
+            dollars = tuple(
+                (known == condition.operand if condition.operator.name == "present" else truth if known else None)
+                for (condition, known), truth in zip(self._usd, dollars, strict=True)
+            )
         money = Money(None, None, self._rate.raw) if money is None else money
-        truths: dict[Atom, bool | None] = {}
-        for atom, condition in self._atoms.items():
-            known = self._situations[atom[0]] is None
-            if condition.operator.name == "present":
-                truths[atom] = known == condition.operand
-            else:
-                truths[atom] = dollars[atom] if known and dollars is not None else None
-        truths.update(self._truths)
-        cells.add(money, truths, self._states, self._notes)
+        cells.add(money, dollars + self._rest, self._states, self._notes)
 
 
 def _middle(dollars: Dollars) -> Decimal:

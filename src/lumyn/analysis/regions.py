@@ -5,10 +5,10 @@ Mirrors the conclusion the engine draws; must not know mutants, other policies o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
-from itertools import product
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import chain, product
+from typing import Final, NamedTuple, TypeAlias
 
 from lumyn.analysis.boxes import Box, meet
 from lumyn.analysis.cells import MISSING, Space
@@ -23,6 +23,9 @@ __all__ = ["GUARDED", "INVALID_CODES", "Region", "RuleBoxes", "View", "actions_o
 GUARDED: Final = frozenset({Stage.REQUIREMENTS, Stage.HARD_BLOCKS, Stage.ESCALATIONS})
 INVALID_CODES: Final = (EVIDENCE_TYPE_INVALID, EVIDENCE_OUT_OF_RANGE, EVIDENCE_VALUE_UNKNOWN)
 _UNNAMED: Final = "some.other_action"
+
+Choice: TypeAlias = "tuple[BlockKind, Sequence[Sequence[Condition]]]"
+"""How some groups of conditions combine, and the groups."""
 
 
 def actions_of(*policies: Policy) -> list[str]:
@@ -80,6 +83,7 @@ class View:
         self._reading = space.reading(policy)
         self._counter = space.counter(policy)
         self._regions: dict[Verdict, tuple[Region, ...]] = {}
+        self._masks: dict[int, tuple[Condition, tuple[int, int, int]]] = {}
         required = policy.required_evidence.get(space.action, ())
         self.missing: Mapping[str, tuple[Box, ...]] = {
             key: _boxes([space.state(self._reading, key, MISSING)]) for key in required
@@ -100,18 +104,22 @@ class View:
         found = [box for each in self.rules if each.rule.verdict in verdicts for box in each.true]
         return (*self.engine, *found) if Verdict.ABSTAIN in verdicts else tuple(found)
 
-    @property
+    @cached_property
     def engine(self) -> tuple[Box, ...]:
         """Where a block of the engine itself fires."""
         return (*(box for boxes in self.invalid.values() for box in boxes), *self.fx_out_of_bounds)
 
-    @property
+    @cached_property
     def guards(self) -> tuple[Box, ...]:
         """Where some guarding rule fires or is undetermined: `TRUST` is not given there."""
         return tuple(box for each in self.rules if each.rule.stage in GUARDED for box in each.possible)
 
     def trusting(self) -> Region:
         """Return where `TRUST` is given."""
+        return self._trusting
+
+    @cached_property
+    def _trusting(self) -> Region:
         return Region((self.firing(Verdict.TRUST),), (*self.engine, *self.guards))
 
     def regions(self, verdict: Verdict) -> tuple[Region, ...]:
@@ -202,18 +210,17 @@ class View:
 
     def without(self, rule: Rule, condition: Condition) -> tuple[tuple[Box, ...], tuple[Box, ...]]:
         """Return where a rule would fire, and might, if one of its conditions were left out."""
-        blocks = []
+        blocks: list[Choice] = []
         for block in rule.blocks:
             groups = [tuple(each for each in group if each is not condition) for group in block.groups]
-            left = tuple(group for group in groups if group)
+            left = [group for group in groups if group]
             if left:
-                blocks.append(replace(block, groups=left))
-        less = replace(rule, blocks=tuple(blocks))
-        return self._rule_boxes(less, unknown=False), self._rule_boxes(less, unknown=True)
+                blocks.append((block.kind, left))
+        return self._met(blocks, unknown=False), self._met(blocks, unknown=True)
 
     def _blocks_without(self, rule: Rule, condition: Condition, *, keep: bool) -> tuple[Box, ...]:
         """Return the boxes of a rule whose one condition is taken for true, or for false."""
-        blocks = []
+        blocks: list[Choice] = []
         for block in rule.blocks:
             groups = []
             for group in block.groups:
@@ -224,8 +231,8 @@ class View:
                     return ()
             if not groups:
                 return ()
-            blocks.append(replace(block, groups=tuple(groups)))
-        return self._rule_boxes(replace(rule, blocks=tuple(blocks)), unknown=False)
+            blocks.append((block.kind, groups))
+        return self._met(blocks, unknown=False)
 
     def box_of(self, conditions: Iterable[Condition]) -> Box | None:
         """Return where some conditions all hold, or None: nowhere."""
@@ -233,13 +240,13 @@ class View:
 
     def lacking(self, condition: Condition) -> Box | None:
         """Return where a condition is not known to hold, or None: nowhere."""
-        dimension, true, _ = self.space.masks(self._reading, condition, self._counter)
+        dimension, true, _ = self._cells(condition)
         mask = self.space.search.full[dimension] & ~true
         return ((dimension, mask),) if mask else None
 
     def outcome_box(self, condition: Condition, outcome: str) -> Box | None:
         """Return where a condition is `true`, `false` or `unknown`, or None: nowhere."""
-        dimension, true, unknown = self.space.masks(self._reading, condition, self._counter)
+        dimension, true, unknown = self._cells(condition)
         rest = self.space.search.full[dimension] & ~true & ~unknown
         mask = {"true": true, "unknown": unknown}.get(outcome, rest)
         return ((dimension, mask),) if mask else None
@@ -256,32 +263,47 @@ class View:
         if rule.is_requirements_check:
             boxes = tuple(box for found in self.missing.values() for box in found)
             return RuleBoxes(rule, boxes, boxes)
-        return RuleBoxes(rule, self._rule_boxes(rule, unknown=False), self._rule_boxes(rule, unknown=True))
+        blocks = [(block.kind, block.groups) for block in rule.blocks]
+        return RuleBoxes(rule, self._met(blocks, unknown=False), self._met(blocks, unknown=True))
 
-    def _rule_boxes(self, rule: Rule, *, unknown: bool) -> tuple[Box, ...]:
-        choices: list[list[Box]] = []
-        for block in rule.blocks:
-            groups = [self._group(group, unknown=unknown) for group in block.groups]
-            if block.kind is BlockKind.IF_ANY:
-                choices.append([group for group in groups if group is not None])
+    def _met(self, blocks: Sequence[Choice], *, unknown: bool) -> tuple[Box, ...]:
+        """Return where blocks are all met, or might be."""
+        choices: list[Sequence[Box]] = []
+        for kind, groups in blocks:
+            if kind is BlockKind.IF_ANY:
+                boxes = (self._group(group, unknown=unknown) for group in groups)
+                choices.append([box for box in boxes if box is not None])
             else:
-                met = None if any(group is None for group in groups) else meet(*(g for g in groups if g is not None))
-                choices.append([] if met is None else [met])
+                box = self._group(chain.from_iterable(groups), unknown=unknown)
+                choices.append([] if box is None else [box])
+        if len(choices) == 1:
+            return tuple(dict.fromkeys(choices[0]))
         found = (meet(*boxes) for boxes in product(*choices))
         return tuple(dict.fromkeys(box for box in found if box is not None))
 
     def _group(self, group: Iterable[Condition], *, unknown: bool) -> Box | None:
-        boxes: list[Box] = []
+        merged: dict[int, int] = {}
         for condition in group:
-            dimension, true, open_ = self.space.masks(self._reading, condition, self._counter)
-            boxes.append(((dimension, true | open_ if unknown else true),))
-        return meet(*boxes)
+            dimension, true, open_ = self._cells(condition)
+            mask = true | open_ if unknown else true
+            held = merged[dimension] = merged.get(dimension, mask) & mask
+            if not held:
+                return None
+        return tuple(sorted(merged.items()))
+
+    def _cells(self, condition: Condition) -> tuple[int, int, int]:
+        """Return the dimension a condition looks at, the cells in which it holds, and those in which it is unknown."""
+        found = self._masks.get(id(condition))
+        if found is None:
+            found = condition, self.space.masks(self._reading, condition, self._counter)
+            self._masks[id(condition)] = found  # which keeps the condition, and so its id
+        return found[1]
 
     def _unknown(self, condition: Condition) -> Iterator[tuple[str, Box]]:
         """Yield what is asked for when the fact of a condition is unknown, with where that is."""
         if condition.operator.name == "present" or condition.fact.startswith("risk."):
             return
-        dimension, _, unknown = self.space.masks(self._reading, condition, self._counter)
+        dimension, _, unknown = self._cells(condition)
         if not unknown:
             return
         if condition.fact == "amount_usd":
