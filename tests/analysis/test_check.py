@@ -14,7 +14,7 @@ from strategies import examples, policies
 from lumyn.analysis.boxes import BudgetExceededError
 from lumyn.analysis.cells import Space
 from lumyn.analysis.check import Finding, Level, check
-from lumyn.analysis.copies import ascending, cuts, twins_of
+from lumyn.analysis.copies import Sections, ascending, cuts, twins_of
 from lumyn.analysis.coverage import Criterion, cover
 from lumyn.analysis.finding import CODES
 from lumyn.analysis.growth import growth_of, numbers_of
@@ -218,7 +218,7 @@ def plainly(view: View, fact: str, *, falling: bool) -> bool:
     """Return whether a verdict loosens between any two neighbouring cells, each pair of verdicts looked at."""
     dimension, rows = ascending(view.space, view.policy, fact)
     return any(
-        twins_of(view, dimension, pair, (before, after), withheld=after is Verdict.TRUST) is not None
+        twins_of(Sections(view, dimension), pair, (before, after), withheld=after is Verdict.TRUST) is not None
         for cells in rows
         for pair in pairwise(reversed(cells) if falling else cells)
         for before in Verdict

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from lumyn.analysis.boxes import Box, BudgetExceededError
-from lumyn.analysis.copies import Twins, ascending, cuts, forfeited
+from lumyn.analysis.copies import Trusted, Twins, ascending, cuts
 from lumyn.analysis.dimension import MONEY_FACTS, bits
 from lumyn.analysis.finding import Example, Finding, Level, example_of, examples_of
 from lumyn.analysis.growth import asks_in_reach, growth_of, numbers_of
@@ -253,7 +253,8 @@ def _turns_on(view: View, box: Box) -> bool:
             unusable |= mask
     numbers = [cell for cell, value in enumerate(dimension.values) if isinstance(value, Decimal)]
     greater = [cell for cell in numbers if not (below | unusable) >> cell & 1]
-    return any(forfeited(view, dimension.name, low, cell) is not None for low in bits(below) for cell in greater)
+    trusted = (Trusted(view, dimension.name, low) for low in bits(below))
+    return any(each.forfeited(cell) is not None for each in trusted for cell in greater)
 
 
 # Growth

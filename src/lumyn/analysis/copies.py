@@ -20,7 +20,7 @@ from lumyn.model import Verdict
 from lumyn.policy.operators import EVIDENCE_PREFIX, OPERATORS
 from lumyn.policy.spec import Condition, Policy
 
-__all__ = ["Twins", "ascending", "cuts", "forfeited", "twins_of"]
+__all__ = ["Sections", "Trusted", "Twins", "apart", "ascending", "cuts", "twins_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,53 @@ def cuts(policy: Policy, fact: str) -> Iterator[Condition]:
                         yield replace(condition, operator=OPERATORS[name], operand=constant, threshold=None)
 
 
+class Sections:
+    """The regions of a view as they are in single cells of one dimension, that dimension left out."""
+
+    def __init__(self, view: View, dimension: str) -> None:
+        self.view = view
+        self.dimension = dimension
+        self.place = view.space.index[dimension]
+        self._told: dict[int, tuple[Sequence[Box], list[tuple[int, Box]]]] = {}
+        self._cut: dict[tuple[int, int], tuple[Box, ...]] = {}
+
+    def at(self, region: Region, cell: int) -> Region | None:
+        """Return a region of the view as it is in a cell, or None when it is empty there."""
+        must = [self.boxes(boxes, cell) for boxes in region.must]
+        return Region(tuple(must), self.boxes(region.avoid, cell)) if all(must) else None
+
+    def boxes(self, boxes: Sequence[Box], cell: int) -> tuple[Box, ...]:
+        """Return boxes as they are in a cell, without those that are not there."""
+        found = self._cut.get((id(boxes), cell))
+        if found is None:
+            there = (box for mask, box in self._split(boxes) if mask >> cell & 1)
+            found = self._cut[id(boxes), cell] = (*dict.fromkeys(there),)
+        return found
+
+    def _split(self, boxes: Sequence[Box]) -> list[tuple[int, Box]]:
+        """Return the cells boxes hold in the dimension, and what is left of each without it."""
+        found = self._told.get(id(boxes))
+        if found is None:
+            split = [apart(box, self.place) for box in boxes]
+            found = self._told[id(boxes)] = boxes, split  # which keeps the boxes, and so their id
+        return found[1]
+
+
+def apart(box: Box, place: int) -> tuple[int, Box]:
+    """Return the cells a box holds in a dimension, -1 for all of them, and what is left of it without that."""
+    for number, (dimension, mask) in enumerate(box):
+        if dimension == place:
+            return mask, box[:number] + box[number + 1 :]
+    return -1, box
+
+
 def twins_of(
-    view: View, dimension: str, pair: tuple[int, int], verdicts: tuple[Verdict, Verdict], *, withheld: bool = True
+    sections: Sections,
+    pair: tuple[int, int],
+    verdicts: tuple[Verdict, Verdict],
+    *,
+    withheld: bool = True,
+    causes: Sequence[Box] | None = None,
 ) -> Twins | None:
     """
     Return two requests that lie in two cells of one dimension, agree in all others, and get two given verdicts.
@@ -55,58 +100,75 @@ def twins_of(
     Args:
         pair: The cells.
         withheld: Whether the first may be one whose `TRUST` is withheld for want of a fact.
+        causes: Boxes in the other dimensions, in one of which all such requests lie; None: they may lie anywhere.
 
     Raises:
         BudgetExceededError: Neither such requests nor a proof that there are none was found.
     """
-    space = view.space
-    place = space.index[dimension]
+    view, space, place = sections.view, sections.view.space, sections.place
     for first in view.regions(verdicts[0]):
-        if first.withheld and not withheld:
+        here = None if first.withheld and not withheld else sections.at(first, pair[0])
+        if here is None:
             continue
         for second in view.regions(verdicts[1]):
-            there = _at(second, place, pair[1])
-            here = _at(first, place, pair[0])
-            if here is None or there is None:
+            there = sections.at(second, pair[1])
+            if there is None:
                 continue
-            must = [boxes for region in (here, there) for boxes in region.must]
             start: Box = ((place, 1 << pair[0]),)
-            corner = space.search.find(start, must=must, avoid=(*here.avoid, *there.avoid))
+            must = (*here.must, *there.must)
+            avoid = (*dict.fromkeys((*here.avoid, *there.avoid)),)
+            # That there are none is far sooner proved where they could be; what is shown does not depend on it.
+            if causes is not None and space.search.find(start, must=(causes, *must), avoid=avoid) is None:
+                continue
+            corner = space.search.find(start, must=must, avoid=avoid)
             if corner is not None:
                 point = dict(space.point(corner))
-                other = {**point, dimension: space.dimensions[place].values[pair[1]]}
+                other = {**point, sections.dimension: space.dimensions[place].values[pair[1]]}
                 cases = case_at(space.action, point), case_at(space.action, other)
                 return Twins(*cases, *verdicts)
     return None
 
 
-def forfeited(view: View, dimension: str, absent: int, cell: int) -> tuple[Case, Case] | None:
-    """
-    Return two requests that agree but for one dimension: trusted in the cell `absent`, and not in another cell.
+class Trusted:
+    """Requests that are trusted in one cell of a dimension, such as that of an absent key, and what forfeits it."""
 
-    Raises:
-        BudgetExceededError: Neither such requests nor a proof that there are none was found.
-    """
-    space = view.space
-    place = space.index[dimension]
-    here = _at(view.trusting(), place, absent)
-    if here is None:
-        return None
-    twins = _Apart(space, place, (absent, cell))
-    telling = [box for box in (*view.engine, *view.guards) if twins.counts(box) or not _holds_at(box, place, absent)]
-    guarded = twins.second(_boxes_at(telling, place, cell))
-    corner = None
-    if guarded:
-        corner = twins.find(must=[*here.must, guarded], avoid=here.avoid)
-    if corner is None:
-        trusted = twins.second(_boxes_at(view.firing(Verdict.TRUST), place, cell))
-        if set(here.must[0]) - set(trusted):
-            corner = twins.find(must=here.must, avoid=(*here.avoid, *trusted))
-    if corner is None:
-        return None
-    point = twins.point(corner)
-    other = {**point, dimension: space.dimensions[place].values[cell]}
-    return case_at(space.action, point), case_at(space.action, other)
+    def __init__(self, view: View, dimension: str, cell: int) -> None:
+        self._view = view
+        self._cell = cell
+        self._sections = Sections(view, dimension)
+        self._here = self._sections.at(view.trusting(), cell)
+        place, free = self._sections.place, len(view.space.dimensions)
+        self._telling = [
+            box
+            for box in (*view.engine, *view.guards)
+            if any(dimension >= free for dimension, _ in box) or not apart(box, place)[0] >> cell & 1
+        ]
+        self._trusting = view.trusting().must[0]
+
+    def forfeited(self, cell: int) -> tuple[Case, Case] | None:
+        """
+        Return two requests that agree but for the dimension: trusted in the one cell, and not in another.
+
+        Raises:
+            BudgetExceededError: Neither such requests nor a proof that there are none was found.
+        """
+        here, sections, space = self._here, self._sections, self._view.space
+        if here is None:
+            return None
+        twins = _Apart(space, sections.place, (self._cell, cell))
+        guarded = twins.second(sections.boxes(self._telling, cell))
+        corner = None
+        if guarded:
+            corner = twins.find(must=[*here.must, guarded], avoid=here.avoid)
+        if corner is None:
+            trusted = twins.second(sections.boxes(self._trusting, cell))
+            if set(here.must[0]) - set(trusted):
+                corner = twins.find(must=here.must, avoid=(*here.avoid, *trusted))
+        if corner is None:
+            return None
+        point = twins.point(corner)
+        other = {**point, sections.dimension: space.dimensions[sections.place].values[cell]}
+        return case_at(space.action, point), case_at(space.action, other)
 
 
 class _Apart:
@@ -130,12 +192,10 @@ class _Apart:
             limit=space.search.limit,
         )
 
-    def counts(self, box: Box) -> bool:
-        """Return whether a box is about what is counted."""
-        return any(dimension >= self._free for dimension, _ in box)
-
-    def second(self, boxes: Iterable[Box]) -> tuple[Box, ...]:
+    def second(self, boxes: tuple[Box, ...]) -> tuple[Box, ...]:
         """Return boxes of a space as they are about the second request."""
+        if not self._counted:
+            return boxes
         return tuple(
             tuple((dimension + (self._counted if dimension >= self._free else 0), mask) for dimension, mask in box)
             for box in boxes
@@ -167,29 +227,6 @@ class _Apart:
         return any(all(corner[self._free + place] >> each & 1 for place, each in enumerate(c)) for c in both)
 
 
-def _holds_at(box: Box, place: int, cell: int) -> bool:
-    return all(dimension != place or mask >> cell & 1 for dimension, mask in box)
-
-
-def _at(region: Region, place: int, cell: int) -> Region | None:
-    """Return a region as it is in one cell of a dimension, that dimension left out; None when it is empty there."""
-    must = [_boxes_at(boxes, place, cell) for boxes in region.must]
-    if not all(must):
-        return None
-    return Region(tuple(must), _boxes_at(region.avoid, place, cell))
-
-
-def _boxes_at(boxes: Sequence[Box], place: int, cell: int) -> tuple[Box, ...]:
-    found: dict[Box, None] = {}
-    for box in boxes:
-        mask = next((mask for dimension, mask in box if dimension == place), None)
-        if mask is None:
-            found[box] = None
-        elif mask >> cell & 1:
-            found[tuple(entry for entry in box if entry[0] != place)] = None
-    return tuple(found)
-
-
 def ascending(space: Space, policy: Policy, fact: str) -> tuple[str, list[list[int]]]:
     """Return the dimension of a number and its cells in ascending order, a list for each kind of the rest of money."""
     if fact in MONEY_FACTS:
@@ -208,16 +245,17 @@ def ascending(space: Space, policy: Policy, fact: str) -> tuple[str, list[list[i
 
 def _dollars(dimension: Dimension) -> list[list[int]]:
     """Return cells that differ in dollars only, ascending; one list for each way to name an amount."""
-    kinds: dict[tuple[object, ...], list[tuple[Decimal, int]]] = {}
+    told = [
+        *(mask for atom, mask in dimension.true.items() if atom[1] != "amount_usd"),
+        *(mask for atom, mask in dimension.unknown.items() if atom[1] != "amount_usd"),
+        *(mask for states in dimension.states.values() for mask in states.values()),
+        *dimension.notes.values(),
+    ]
+    kinds: dict[tuple[int, ...], list[tuple[Decimal, int]]] = {}
     for cell, money in enumerate(dimension.values):
         if not isinstance(money, Money) or money.value is None:
             continue
         rate = money.rate if money.currency != "USD" and isinstance(money.rate, Decimal) else Decimal(1)
-        said = (
-            *(mask >> cell & 1 for atom, mask in dimension.true.items() if atom[1] != "amount_usd"),
-            *(mask >> cell & 1 for atom, mask in dimension.unknown.items() if atom[1] != "amount_usd"),
-            *(mask >> cell & 1 for states in dimension.states.values() for mask in states.values()),
-            *(mask >> cell & 1 for mask in dimension.notes.values()),
-        )
+        said = tuple([mask >> cell & 1 for mask in told])
         kinds.setdefault(said, []).append((money.value * rate, cell))
     return [[cell for _, cell in sorted(numbers)] for numbers in kinds.values()]

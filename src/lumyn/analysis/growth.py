@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 from lumyn.analysis.boxes import Box
-from lumyn.analysis.copies import Twins, ascending, twins_of
+from lumyn.analysis.copies import Sections, Twins, apart, ascending, twins_of
 from lumyn.analysis.dimension import RATE
 from lumyn.analysis.regions import GUARDED, View
 from lumyn.model import Verdict
@@ -58,8 +58,9 @@ def growth_of(view: View, fact: str) -> Growth:
     Raises:
         BudgetExceededError: That could not be told.
     """
-    loosens = next(loosened(view, fact, falling=False, questions=False), None)
-    found = next(loosened(view, fact, falling=True, questions=False), None)
+    ways = _Ways(view, fact, questions=False)
+    loosens = next(ways.loosened(falling=False), None)
+    found = next(ways.loosened(falling=True), None)
     tightens = None if found is None else Twins(found.second, found.first, found.after, found.before)
     return Growth(fact=fact, loosens=loosens, tightens=tightens)
 
@@ -88,21 +89,33 @@ def loosened(view: View, fact: str, *, falling: bool, questions: bool = True) ->
     Raises:
         BudgetExceededError: Whether there is such a pair could not be told.
     """
-    dimension, rows = ascending(view.space, view.policy, fact)
-    if not any(len(cells) > 1 for cells in rows):
-        return
-    place = view.space.index[dimension]
-    causes = _Causes(view, place, questions=questions and asks_in_reach(view))
-    for cells in rows:
-        for pair in pairwise(reversed(cells) if falling else cells):
-            lost = causes.between(*pair)
-            for before, after in _LOOSER if lost else ():
-                if before not in lost:
-                    continue
-                withheld = questions or after is Verdict.TRUST
-                twins = twins_of(view, dimension, pair, (before, after), withheld=withheld)
-                if twins is not None:
-                    yield twins
+    yield from _Ways(view, fact, questions=questions).loosened(falling=falling)
+
+
+class _Ways:
+    """The ways from each cell of a number to the next."""
+
+    def __init__(self, view: View, fact: str, *, questions: bool) -> None:
+        dimension, rows = ascending(view.space, view.policy, fact)
+        self._questions = questions
+        self._rows = rows if any(len(cells) > 1 for cells in rows) else []
+        if self._rows:
+            self._sections = Sections(view, dimension)
+            self._causes = _Causes(self._sections, questions=questions and asks_in_reach(view))
+
+    def loosened(self, *, falling: bool) -> Iterator[Twins]:
+        """Yield what the function of the same name does."""
+        for cells in self._rows:
+            for pair in pairwise(reversed(cells) if falling else cells):
+                lost = self._causes.between(*pair)
+                for before, after in _LOOSER if lost else ():
+                    causes = lost.get(before)
+                    if causes is None:
+                        continue
+                    withheld = self._questions or after is Verdict.TRUST
+                    twins = twins_of(self._sections, pair, (before, after), withheld=withheld, causes=causes)
+                    if twins is not None:
+                        yield twins
 
 
 class _Causes:
@@ -113,11 +126,12 @@ class _Causes:
     withheld `TRUST`, a block of the engine; or, where no rule gave it but the default did, where a looser rule holds.
     """
 
-    def __init__(self, view: View, place: int, *, questions: bool) -> None:
+    def __init__(self, sections: Sections, *, questions: bool) -> None:
+        view = sections.view
         default = view.policy.default_verdict
-        self._leaving: list[tuple[int, Verdict]] = []
-        self._entering: list[tuple[int, Verdict]] = []
-        self._place = place
+        self._leaving: list[tuple[int, Box, Verdict]] = []
+        self._entering: list[tuple[int, Box, Verdict]] = []
+        self._place = sections.place
         self._note(self._leaving, view.engine, Verdict.ABSTAIN)
         for each in view.rules:
             verdict = each.rule.verdict
@@ -132,10 +146,24 @@ class _Causes:
             if questions and verdict is Verdict.ESCALATE:
                 self._note(self._entering, each.true, Verdict.QUERY)
 
-    def _note(self, causes: list[tuple[int, Verdict]], boxes: Iterable[Box], before: Verdict) -> None:
-        causes.extend((mask, before) for box in boxes for dimension, mask in box if dimension == self._place)
+    def _note(self, causes: list[tuple[int, Box, Verdict]], boxes: Iterable[Box], before: Verdict) -> None:
+        for box in boxes:
+            mask, rest = apart(box, self._place)
+            if mask >= 0:
+                causes.append((mask, rest, before))
 
-    def between(self, first: int, second: int) -> set[Verdict]:
-        """Return the verdicts that may become more permissive on the way from one cell to another."""
-        gone = {before for mask, before in self._leaving if mask >> first & 1 and not mask >> second & 1}
-        return gone | {before for mask, before in self._entering if mask >> second & 1 and not mask >> first & 1}
+    def between(self, first: int, second: int) -> dict[Verdict, list[Box]]:
+        """
+        Return what may make a verdict more permissive on the way from one cell to another.
+
+        Returns:
+            Verdict -> where a cause of it is, in the other dimensions; the verdicts left out stay.
+        """
+        found: dict[Verdict, list[Box]] = {}
+        for mask, box, before in self._leaving:
+            if mask >> first & 1 and not mask >> second & 1:
+                found.setdefault(before, []).append(box)
+        for mask, box, before in self._entering:
+            if mask >> second & 1 and not mask >> first & 1:
+                found.setdefault(before, []).append(box)
+        return found

@@ -13,10 +13,11 @@ from typing import Final
 from lumyn.analysis.boxes import BUDGET, EVERYWHERE, Box, BudgetExceededError
 from lumyn.analysis.candidates import SpaceTooLargeError
 from lumyn.analysis.cells import Space
-from lumyn.analysis.copies import Twins, cuts, forfeited
+from lumyn.analysis.copies import Trusted, Twins, cuts
 from lumyn.analysis.dimension import RATE
 from lumyn.analysis.experience import Experience
 from lumyn.analysis.growth import loosened, numbers_of
+from lumyn.analysis.rates import RateBook
 from lumyn.analysis.regions import View, actions_of
 from lumyn.analysis.witness import AnalysisDefectError, Case, case_at, evaluate
 from lumyn.model import Evaluation, Verdict
@@ -80,11 +81,12 @@ def prove(policy: Policy, invariant: Invariant, *, limit: int = BUDGET) -> Proof
     if invariant.kind is InvariantKind.MONOTONE and RATE in invariant.facts:
         return Proof(invariant=invariant, status=Status.UNKNOWN, reason=_RATE)
     unknown, reason, meant = False, "", False
+    book = RateBook()
     for action in actions_of(policy):
         if invariant.actions is not None and action not in invariant.actions:
             continue
         try:
-            space = Space(action, [policy], extra=_extra(policy, invariant), limit=limit)
+            space = Space(action, [policy], extra=_extra(policy, invariant), limit=limit, book=book)
             view = View(space, policy)
             found = next(_broken(view, invariant), None)
             meant = meant or found is not None or _about(view, invariant)
@@ -177,7 +179,8 @@ def open_keys(view: View, keys: tuple[str, ...]) -> Iterator[tuple[str, Twins]]:
                 unusable |= mask
         # Values the engine itself blocks forfeit everything, which is no news.
         usable = (cell for cell in range(1, len(dimension.values)) if not unusable >> cell & 1)
-        pairs = (forfeited(view, name, 0, cell) for cell in usable)
+        without = Trusted(view, name, 0)
+        pairs = (without.forfeited(cell) for cell in usable)
         found = next((pair for pair in pairs if pair is not None), None)
         if found is not None:
             absent, present = found
