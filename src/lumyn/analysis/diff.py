@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from lumyn.analysis.beside import Beside, besides
 from lumyn.analysis.boxes import BUDGET, Box, BudgetExceededError
@@ -15,6 +16,7 @@ from lumyn.analysis.cells import Space, reads_alike
 from lumyn.analysis.matrix import Matrix
 from lumyn.analysis.observations import Observation
 from lumyn.analysis.pairs import Difference, Pair, Severity
+from lumyn.analysis.rates import RateBook
 from lumyn.analysis.regions import actions_of
 from lumyn.analysis.sheet import Sheet
 from lumyn.model import JsonObject, Stage, Verdict
@@ -122,11 +124,12 @@ def diff(
     actions = actions_of(old, new)
     everywhere = not reads_alike(old, new) or _default(old) != _default(new)
     before, after = _Said(old), _Said(new)
+    book = RateBook()
     for action in actions:
         if not everywhere and before.of(action) == after.of(action):
             continue
         try:
-            space = Space(action, [old, new], limit=limit)
+            space = Space(action, [old, new], limit=limit, book=book)
             found, complete = _of_action(Pair(space, old, new))
             if complete and not space.complete:
                 amounts.append(action)
@@ -152,6 +155,10 @@ def diff(
     )
 
 
+Walk: TypeAlias = "Iterator[tuple[str | None, Difference]]"
+"""Differences, each with the changed rule that it was looked for at, if any."""
+
+
 def _default(policy: Policy) -> tuple[Verdict, str]:
     return policy.default_verdict, policy.default_reason_code
 
@@ -162,20 +169,17 @@ class _Said:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         order = {stage: place for place, stage in enumerate(Stage)}
-        self._rules = [
-            (rule.actions, _text(rule)) for rule in sorted(policy.rules, key=lambda r: (order[r.stage], r.index))
-        ]
-        self._named: dict[str | None, list[object]] = {}
-        for actions, text in self._rules:
-            for action in (None,) if actions is None else actions:
-                self._named.setdefault(action, []).append(text)
-        self._mixed = any(actions is None for actions, _ in self._rules)
+        rules = sorted(policy.rules, key=lambda rule: (order[rule.stage], rule.index))
+        self._texts = [_text(rule) for rule in rules]
+        self._everywhere = [place for place, rule in enumerate(rules) if rule.actions is None]
+        self._named: dict[str, list[int]] = {}
+        for place, rule in enumerate(rules):
+            for action in dict.fromkeys(rule.actions or ()):
+                self._named.setdefault(action, []).append(place)
 
     def of(self, action: str) -> tuple[object, object]:
-        required = self._policy.required_evidence.get(action, ())
-        if not self._mixed:
-            return self._named.get(action, []), required
-        return [text for actions, text in self._rules if actions is None or action in actions], required
+        places = sorted([*self._everywhere, *self._named.get(action, ())])
+        return [self._texts[place] for place in places], self._policy.required_evidence.get(action, ())
 
 
 def _text(rule: Rule) -> tuple[object, ...]:
@@ -192,22 +196,23 @@ def _text(rule: Rule) -> tuple[object, ...]:
 def _of_action(pair: Pair) -> tuple[list[Change], bool]:
     """Return the changes of one action, and whether nothing was given up."""
     found: dict[tuple[object, ...], Change] = {}
-    complete = True
-    walks = (_by_rule(pair), _by_verdict(pair, found), ((None, each) for each in pair.differences()))
-    for walk in walks:
-        while True:
-            try:
-                rule, difference = next(walk)
-            except StopIteration:
-                break
-            except BudgetExceededError:
-                complete = False
-                break
-            rule = rule or difference.rule
-            facts = _facts(pair, rule)
-            change = Change(action=pair.space.action, rule=rule, difference=difference, facts=facts)
+    told = _collect(pair, _by_rule(pair), found)
+    walks = (_by_verdict(pair, found, told=told), ((None, each) for each in pair.differences()))
+    complete = [_collect(pair, walk, found) for walk in walks]
+    return [*found.values()], told and all(complete)
+
+
+def _collect(pair: Pair, walk: Walk, found: dict[tuple[object, ...], Change]) -> bool:
+    """Keep the first change of every kind, and return whether nothing was given up."""
+    try:
+        for rule, difference in walk:
+            rule_id = rule or difference.rule
+            facts = _facts(pair, rule_id)
+            change = Change(action=pair.space.action, rule=rule_id, difference=difference, facts=facts)
             found.setdefault(_kind(change), change)
-    return [*found.values()], complete
+    except BudgetExceededError:
+        return False
+    return True
 
 
 def _facts(pair: Pair, rule_id: str | None) -> tuple[str, ...]:
@@ -227,7 +232,7 @@ def _kind(change: Change) -> tuple[object, ...]:
     return (change.rule, *(verdicts if verdicts[0] is not verdicts[1] else ()))
 
 
-def _by_rule(pair: Pair) -> Iterator[tuple[str | None, Difference]]:
+def _by_rule(pair: Pair) -> Walk:
     for rule_id, starts, avoid in pair.changed_rules():
         inside: list[Box] = []
         for box in starts:
@@ -242,13 +247,19 @@ def _by_rule(pair: Pair) -> Iterator[tuple[str | None, Difference]]:
                     yield rule_id, difference
 
 
-def _by_verdict(pair: Pair, found: dict[tuple[object, ...], Change]) -> Iterator[tuple[str | None, Difference]]:
-    """Yield changes of verdict that no changed rule accounts for: declarations, unsettled guards, the default."""
+def _by_verdict(pair: Pair, found: dict[tuple[object, ...], Change], *, told: bool) -> Walk:
+    """
+    Yield changes of verdict that no changed rule accounts for: declarations, unsettled guards, the default.
+
+    Args:
+        told: Whether `found` has every change of verdict where a rule fires under one policy only.
+    """
     known = {(change.difference.before.verdict, change.difference.after.verdict) for change in found.values()}
+    within = pair.unsettled() if told else None
     for before in Verdict:
         for after in Verdict:
             if before is not after and (before, after) not in known:
-                difference = pair.transition(before, after)
+                difference = pair.transition(before, after, within=within)
                 if difference is not None:
                     yield None, difference
 

@@ -12,7 +12,7 @@ from itertools import combinations
 from lumyn.analysis.boxes import EVERYWHERE, Box, BudgetExceededError
 from lumyn.analysis.cells import Space
 from lumyn.analysis.outline import says_the_same
-from lumyn.analysis.regions import Region, RuleBoxes, View
+from lumyn.analysis.regions import GUARDED, Region, RuleBoxes, View
 from lumyn.analysis.scale import Severity
 from lumyn.analysis.witness import AnalysisDefectError, Case, case_at, evaluate, outcome_of
 from lumyn.model import Evaluation, Verdict
@@ -79,6 +79,7 @@ class Pair:
         self.new = View(space, new)
         self._rules = {each.rule.rule_id: each for each in self.old.rules}
         self._new_rules = {each.rule.rule_id: each for each in self.new.rules}
+        self._transitions: dict[tuple[Verdict, Verdict], list[tuple[list[tuple[Box, ...]], tuple[Box, ...]]]] = {}
 
     def first(self) -> Difference | None:
         """Return a request that the policies decide differently in any part of the record, or None: there is none."""
@@ -110,16 +111,61 @@ class Pair:
         return None
 
     def transition(
-        self, before: Verdict, after: Verdict, *, start: Sequence[Box] = (EVERYWHERE,), avoid: Sequence[Box] = ()
+        self,
+        before: Verdict,
+        after: Verdict,
+        *,
+        start: Sequence[Box] = (EVERYWHERE,),
+        avoid: Sequence[Box] = (),
+        within: tuple[Box, ...] | None = None,
     ) -> Difference | None:
-        """Return a request whose verdict goes from one to another, or None."""
-        for old in self.old.regions(before):
-            for new in self.new.regions(after):
-                for box in start:
-                    found = self._find(box, old, new, avoid=avoid)
-                    if found is not None:
-                        return self._difference(found)
+        """
+        Return a request whose verdict goes from one to another, or None.
+
+        Args:
+            within: Boxes in one of which all such requests are known to lie; None: they may lie anywhere.
+        """
+        for must, shun in self._joined(before, after):
+            for box in start:
+                shunned = (*shun, *avoid)
+                # That there are none is far sooner proved where they could be; what is shown does not depend on it.
+                if within is not None and (
+                    not within or self.space.search.find(box, must=(within, *must), avoid=shunned) is None
+                ):
+                    continue
+                found = self.space.search.find(box, must=must, avoid=shunned)
+                if found is not None:
+                    return self._difference(found)
         return None
+
+    def _joined(self, before: Verdict, after: Verdict) -> list[tuple[list[tuple[Box, ...]], tuple[Box, ...]]]:
+        """Return where the old policy gives one verdict and the new one another: boxes to lie in, and to avoid."""
+        found = self._transitions.get((before, after))
+        if found is None:
+            found = self._transitions[before, after] = []
+            for old in self.old.regions(before):
+                for new in self.new.regions(after):
+                    must = [*old.must, *new.must]
+                    if all(must):
+                        found.append((must, (*dict.fromkeys((*old.avoid, *new.avoid)),)))
+        return found
+
+    def unsettled(self) -> tuple[Box, ...] | None:
+        """
+        Return boxes in one of which verdicts differ wherever they do though the same rules fire under both policies.
+
+        Returns:
+            Where a guard may be undetermined under one of them only; None: anywhere, for more than rules changed.
+        """
+        old, new = self.old.policy, self.new.policy
+        if set(self.old.engine) != set(self.new.engine) or old.default_verdict is not new.default_verdict:
+            return None
+        found: dict[Box, None] = {}
+        for rule_id in dict.fromkeys((*self._rules, *self._new_rules)):
+            before, after = _possible(self._rules.get(rule_id)), _possible(self._new_rules.get(rule_id))
+            if set(before) != set(after):
+                found.update(dict.fromkeys((*before, *after)))
+        return (*found,)
 
     def changed_rules(self) -> Iterator[tuple[str, tuple[Box, ...], tuple[Box, ...]]]:
         """Yield rules by id with boxes to start from and to avoid: together, where the rule's effect may differ."""
@@ -264,3 +310,8 @@ def _transitions(severity: Severity) -> Iterator[tuple[Verdict, Verdict]]:
 
 def _true(boxes: RuleBoxes | None) -> tuple[Box, ...]:
     return () if boxes is None else boxes.true
+
+
+def _possible(boxes: RuleBoxes | None) -> tuple[Box, ...]:
+    """Return where a guard fires or is undetermined; of any other rule, and of none: nowhere."""
+    return () if boxes is None or boxes.rule.stage not in GUARDED else boxes.possible
