@@ -217,8 +217,11 @@ def test_no_growth_is_reported_that_is_not_so(given_policy: Policy) -> None:
 def plainly(view: View, fact: str, *, falling: bool) -> bool:
     """Return whether a verdict loosens between any two neighbouring cells, each pair of verdicts looked at."""
     dimension, rows = ascending(view.space, view.policy, fact)
+    if not rows:
+        return False
+    sections = Sections(view, dimension)
     return any(
-        twins_of(Sections(view, dimension), pair, (before, after), withheld=after is Verdict.TRUST) is not None
+        twins_of(sections, pair, (before, after), withheld=after is Verdict.TRUST) is not None
         for cells in rows
         for pair in pairwise(reversed(cells) if falling else cells)
         for before in Verdict

@@ -12,13 +12,14 @@ import golden
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import ACTIONS, examples, policies
+from rich_policies import edited_documents, load
+from strategies import ACTIONS, Document, examples, policies
 
 from lumyn.analysis.cells import Space
 from lumyn.analysis.diff import diff
 from lumyn.analysis.mutants import Scope, mutants
 from lumyn.analysis.observations import observe
-from lumyn.analysis.pairs import Severity
+from lumyn.analysis.pairs import Pair, Severity
 from lumyn.analysis.witness import case_at, evaluate, outcome_of
 from lumyn.model import Verdict
 from lumyn.policy.loader import parse_policy
@@ -62,6 +63,17 @@ def test_every_change_of_verdict_is_found(policy: Policy, other: Policy, edits: 
                 assert (before.verdict, after.verdict) in seen
             if before != after:
                 assert not found.empty
+
+
+@given(documents=edited_documents())
+@examples(25)
+def test_nothing_is_left_out_where_only_guards_are_looked_at(documents: tuple[Document, Document]) -> None:
+    """Once changed rules are told, a search where guards differ finds what a search everywhere does."""
+    old, new = (load(document) for document in documents)
+    told = diff(old, new)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Pair, "unsettled", lambda _: None)
+        assert diff(old, new) == told
 
 
 @pytest.mark.parametrize("file", golden.POLICY_FILES)
