@@ -133,7 +133,7 @@ class Judge:
             for condition in rule.conditions:
                 if atom_of(0, condition) not in slices.known:
                     found.add(slices.place(condition.fact))
-        if mutant.rereads or mutant.required:
+        if any(mutant.rereads) or mutant.required:
             for key in set(self._policy.keys_for(action)) ^ set(mutant.keys_for(action)):
                 found.add(slices.place(EVIDENCE_PREFIX + key))
         return found

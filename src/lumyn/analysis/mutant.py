@@ -5,17 +5,17 @@ Edits typed rules, never text; must not know which edits there are, nor vectors.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from lumyn.errors import Span
 from lumyn.model import Verdict
 from lumyn.policy.operators import EVIDENCE_PREFIX, OPERATORS
 from lumyn.policy.scalars import decimal_text
-from lumyn.policy.spec import Block, Condition, EvidenceType, Policy, Rule, keys_read
+from lumyn.policy.spec import Block, Condition, EvidenceType, Policy, Rule, keys_of
 
 __all__ = [
     "Maker",
@@ -24,8 +24,8 @@ __all__ = [
     "closed_values",
     "conditions_of",
     "operand_text",
+    "other_reads",
     "readers_of",
-    "reads_of",
     "renamed",
     "share_an_action",
     "shown",
@@ -38,6 +38,9 @@ _TOLD: Final = frozenset(
     "drop rule required action every_action order query obligation member code verdict stage".split()
 )
 """Operators whose edits say themselves what becomes of their place; those of the others are what stands there then."""
+
+Reads: TypeAlias = "list[tuple[tuple[str, ...] | None, set[str]]]"
+"""For each of some rules the actions it applies to, None for every one, and the evidence keys it reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +105,7 @@ class Mutant:
             found += (each for each in rule.conditions if id(each) not in kept)
         return tuple(found)
 
-    @cached_property
+    @property
     def come(self) -> tuple[Rule, ...]:
         """The rules that the edited policy has and the base does not."""
         new = tuple(rule for rule in (self.rules or {}).values() if rule is not None)
@@ -114,26 +117,26 @@ class Mutant:
         return self.edited
 
     @cached_property
-    def rereads(self) -> bool:
-        """Whether the rules that come read other attributes, or for other actions, than those that go."""
-        gone, come = self.gone, self.come
-        same = len(gone) == len(come) and all(
-            old.blocks is new.blocks and old.actions is new.actions for old, new in zip(gone, come, strict=True)
-        )
-        return not same and reads_of(gone) != reads_of(come)
+    def rereads(self) -> tuple[Reads, Reads]:
+        """What the rules that go read, and what those that come do, where that differs; two empty lists: nowhere."""
+        return other_reads(self.gone, self.come) if self.rules else ([], [])
 
     def keys_for(self, action: str) -> tuple[str, ...]:
         """Return what `policy.keys_for` does, without making the policy."""
-        required = (self.required or {}).get(action, self.base.required_evidence.get(action, ()))
-        if self.rereads:
-            read = self.base.reads_for(action).copy()
-            read.subtract(keys_read(self.gone, action))
-            read.update(keys_read(self.come, action))
-        elif self.required:
-            read = self.base.reads_for(action)
-        else:
-            return self.base.keys_for(action)
-        return tuple(sorted({*required, *(key for key, count in read.items() if count > 0)}))
+        base = self.base
+        read, required = base.reads_for(action), base.required_evidence.get(action, ())
+        more: dict[str, int] = {}
+        for sign, reads in zip((-1, 1), self.rereads, strict=True):
+            for actions, keys in reads:
+                if actions is None or action in actions:
+                    for key in keys:
+                        more[key] = more.get(key, 0) + sign
+        come = {key for key, count in more.items() if count > 0 and not read[key]}
+        gone = {key for key, count in more.items() if count < 0 and read[key] + count <= 0}
+        left = required if self.required is None else self.required.get(action, required)
+        if not come and not gone and left == required:
+            return base.keys_for(action)
+        return tuple(sorted({*left, *((read.keys() | come) - gone)}))
 
     def _rules(self) -> tuple[Rule, ...]:
         rules = list(self.base.rules)
@@ -163,20 +166,25 @@ class Maker(NamedTuple):
     operator: str
 
     def of_rule(self, rule: Rule, new: Rule | None, where: str, edit: str, *, tail: str = "") -> Mutant:
+        return self._of(rule, new, (where, tail), rule.rule_id, edit, rule.span)
+
+    def of_condition(self, rule: Rule, old: Condition, new: Condition | None, edit: str, *, tail: str = "") -> Mutant:
+        names = old.text.removeprefix(EVIDENCE_PREFIX), tail
+        place = f"{rule.rule_id} {shown(old)}"
+        return self._of(rule, with_conditions(rule, {id(old): new}), names, place, edit, old.span)
+
+    def _of(
+        self, rule: Rule, new: Rule | None, names: tuple[str, str], place: str, edit: str, span: Span | None
+    ) -> Mutant:
         return Mutant(
-            mutant_id="/".join(part for part in (rule.rule_id, self.operator, where, tail) if part),
+            mutant_id="/".join(part for part in (rule.rule_id, self.operator, *names) if part),
             operator=self.operator,
-            place=rule.rule_id,
+            place=place,
             edit=edit,
-            span=rule.span,
+            span=span,
             base=self.policy,
             rules={rule.index: new},
         )
-
-    def of_condition(self, rule: Rule, old: Condition, new: Condition | None, edit: str, *, tail: str = "") -> Mutant:
-        short = old.text.removeprefix(EVIDENCE_PREFIX)
-        made = self.of_rule(rule, with_conditions(rule, {id(old): new}), short, edit, tail=tail)
-        return replace(made, place=f"{rule.rule_id} {shown(old)}", span=old.span)
 
     def of_policy(self, place: str, edit: str, *, tail: str, span: str = "", **members: object) -> Mutant:
         return Mutant(
@@ -195,9 +203,18 @@ def conditions_of(policy: Policy) -> Iterator[tuple[Rule, Condition]]:
     return ((rule, condition) for rule in policy.rules for condition in rule.conditions)
 
 
-def reads_of(rules: Iterable[Rule]) -> set[tuple[tuple[str, ...] | None, str]]:
-    """Return what rules read, with the actions they read it for."""
-    return {(rule.actions, condition.fact) for rule in rules for condition in rule.conditions}
+def other_reads(gone: Sequence[Rule], come: Sequence[Rule]) -> tuple[Reads, Reads]:
+    """Return what rules that go read, and what those that come in their places do, where it is not the same."""
+    if len(gone) != len(come):
+        return [(rule.actions, keys_of(rule)) for rule in gone], [(rule.actions, keys_of(rule)) for rule in come]
+    less, more = [], []
+    for old, new in zip(gone, come, strict=True):
+        if old.blocks is not new.blocks or old.actions is not new.actions:
+            before, after = (old.actions, keys_of(old)), (new.actions, keys_of(new))
+            if before != after:
+                less.append(before)
+                more.append(after)
+    return less, more
 
 
 def with_conditions(rule: Rule, new: Mapping[int, Condition | None]) -> Rule:

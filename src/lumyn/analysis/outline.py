@@ -8,36 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from operator import xor
-from typing import Final, Protocol
+from typing import Final
 
-from lumyn.analysis.mutant import Mutant, reads_of
-from lumyn.analysis.table import Truths, any_of
-from lumyn.model import Stage, Verdict
+from lumyn.analysis.mutant import Mutant, other_reads
+from lumyn.analysis.regions import GUARDED
+from lumyn.analysis.table import Columns, Truths, any_of
+from lumyn.analysis.tally import Tally
+from lumyn.model import Verdict
 from lumyn.policy.spec import BlockKind, Condition, Policy, Rule
 
-__all__ = ["Columns", "Outline", "says_the_same"]
+__all__ = ["Outline", "says_the_same"]
 
-_GUARDED: Final = frozenset({Stage.REQUIREMENTS, Stage.HARD_BLOCKS, Stage.ESCALATIONS})
 _TRUST, _QUERY, _BLOCK = (each.strictness for each in (Verdict.TRUST, Verdict.QUERY, Verdict.ABSTAIN))
 _TWO: Final = 2
-
-
-class Columns(Protocol):
-    """Many requests, a column of bits for each thing there is to know of them."""
-
-    policy: Policy
-    acts: dict[str, int]
-    full: int
-    out_of_bounds: int
-
-    def column(self, condition: Condition, policy: Policy) -> Truths:
-        """Return how a condition comes out, whether or not its rule applies."""
-
-    def missing(self, key: str) -> int:
-        """Return the rows in which a key is missing."""
-
-    def invalid(self, key: str) -> int:
-        """Return the rows in which a key is unusable."""
 
 
 class Outline:
@@ -47,9 +30,10 @@ class Outline:
     Attributes:
         invalid: The rows in which evidence that matters is unusable.
         required: Action type -> the keys it must have.
+        default: What comes out where no rule fires.
         come: The rules that the base does not have.
         gone: The rules that only the base has.
-        affected: The actions for which other keys may matter than under the base.
+        affected: The actions for which other keys matter than under the base, to some row.
         counting: Whether it matters how much of the evidence is missing.
         shares: Whether what an unchanged rule says of the rows is what it says under the base.
     """
@@ -71,7 +55,13 @@ class Outline:
             kept = {id(rule) for rule in policy.rules}
             self.come = tuple(rule for rule in policy.rules if id(rule) not in known)
             self.gone = tuple(rule for rule in (() if like is None else like.policy.rules) if id(rule) not in kept)
-            self._rereads = reads_of(self.gone) != reads_of(self.come)
+            self._rereads = other_reads(self.gone, self.come)
+        edited = policy.default if isinstance(policy, Mutant) else None
+        base = policy.base if isinstance(policy, Mutant) else policy
+        self.default: tuple[Verdict, str] = edited or (base.default_verdict, base.default_reason_code)
+        left = {rule.rule_id: rule for rule in self.gone}
+        self._edits = [(left.pop(rule.rule_id, None), rule) for rule in self.come]
+        self._dropped = [*left.values()]
         unmoved = isinstance(policy, Mutant) and not policy.required
         self.required = (policy.base if isinstance(policy, Mutant) and unmoved else self.policy).required_evidence
         mutated = like is not None and isinstance(policy, Mutant)  # which reads no attribute its policy does not
@@ -81,9 +71,7 @@ class Outline:
         # What a rule says of the rows does not depend on the others, but for what they count and require.
         self.shares = alike and not self.counting
         if like is not None and self.shares:
-            left = {rule.rule_id: rule for rule in self.gone}
-            for rule in self.come:
-                old = left.get(rule.rule_id)
+            for old, rule in self._edits:
                 same = old is not None and _fires_alike(old, rule)
                 self._own[id(rule)] = like.truth(old) if old is not None and same else self._truth(rule)
         else:
@@ -96,20 +84,12 @@ class Outline:
         """The policy the rows are judged by."""
         return self._source.policy if isinstance(self._source, Mutant) else self._source
 
-    @property
-    def default(self) -> tuple[Verdict, str]:
-        """What comes out where no rule fires."""
-        source = self._source
-        base = source.base if isinstance(source, Mutant) else source
-        edited = source.default if isinstance(source, Mutant) else None
-        return edited or (base.default_verdict, base.default_reason_code)
-
     def truth(self, rule: Rule) -> Truths:
         """Return the rows in which a rule fires, and in which it is undetermined."""
         found = self._own.get(id(rule))
-        if found is None and self._like is not None:
-            return self._like.truth(rule)
-        return found or (0, 0)
+        if found is None:
+            return (0, 0) if self._like is None else self._like.truth(rule)
+        return found
 
     # Rules
 
@@ -127,21 +107,25 @@ class Outline:
             return true & where, 0
         true, possible = where, where
         for block in rule.blocks:
-            groups = [self._group(group) for group in block.groups]
             if block.kind is BlockKind.IF_ANY:
+                groups = [self._group(group) for group in block.groups]
                 true &= any_of(group[0] for group in groups)
                 possible &= any_of(group[1] for group in groups)
             else:
-                for sure, open_ in groups:
+                for group in block.groups:
+                    sure, open_ = self._group(group)
                     true &= sure
                     possible &= open_
         return true, possible & ~true
 
     def applicable(self, rule: Rule) -> int:
         """Return the rows whose action a rule applies to."""
-        if rule.actions is None:
+        actions = rule.actions
+        if actions is None:
             return self._table.full
-        return any_of(self._table.acts.get(action, 0) for action in rule.actions)
+        if len(actions) == 1:
+            return self._table.acts.get(actions[0], 0)
+        return any_of(self._table.acts.get(action, 0) for action in actions)
 
     def decisive(self, rule: Rule, condition: Condition) -> int:
         """Return the rows in which a rule fires exactly if one of its conditions holds: all its siblings do."""
@@ -178,18 +162,23 @@ class Outline:
         return self.policy if condition.fact == "risk.uncertainty" else self._table.policy
 
     def _touched(self, like: Outline) -> frozenset[str]:
-        """Return the actions for which other keys may matter than under the base."""
+        """Return the actions for which other keys matter than under the base, to some row."""
         old, new = like.required, self.required
-        if not self._rereads and old is new:
+        if not any(self._rereads) and old is new:
             return frozenset()
+        table = self._table
         found: set[str] = set()
-        if self._rereads:
-            for rule in (*self.gone, *self.come):
-                found.update(self._table.acts if rule.actions is None else rule.actions)
-        for action in old.keys() | new.keys():
-            if old.get(action) != new.get(action):
-                found.add(action)
-        return frozenset(found & self._table.acts.keys())
+        for actions, keys in (*self._rereads[0], *self._rereads[1]):
+            where = table.acts.keys() if actions is None else table.acts.keys() & {*actions}
+            if where and any(table.invalid(key) for key in keys):
+                found.update(where)
+        if old is not new:
+            found.update(action for action in old.keys() | new.keys() if old.get(action) != new.get(action))
+        return frozenset(
+            action
+            for action in found & table.acts.keys()
+            if old.get(action) != new.get(action) or self._source.keys_for(action) != like.keys(action)
+        )
 
     def _invalid(self) -> int:
         """Return the rows in which evidence that matters is unusable."""
@@ -213,12 +202,12 @@ class Outline:
         if self._like is not None and self._judges_alike(self._like):
             return self._like._parts  # noqa: SLF001
         if self._like is not None and self.shares:
-            fired, blind = self._like._fired(tuple(id(rule) for rule in self.gone))  # noqa: SLF001
+            fired, blind = self._like._fired(self.gone)  # noqa: SLF001
             fired = fired.copy()
             for rule in self.come:
                 true, unknown = self._own[id(rule)]
                 fired[rule.verdict.strictness] |= true
-                if rule.stage in _GUARDED:
+                if rule.stage in GUARDED:
                     blind |= unknown
         else:
             fired, blind = self._fired(())
@@ -238,28 +227,29 @@ class Outline:
         """Return whether every row certainly gets the verdict of the base: the edit touches none and no guard."""
         if not self.shares or len(self.come) != len(self.gone) or self.invalid != like.invalid:
             return False
-        left = {rule.rule_id: rule for rule in self.gone}
-        for rule in self.come:
-            old = left.get(rule.rule_id)
-            if old is None or old.verdict is not rule.verdict or (old.stage in _GUARDED) != (rule.stage in _GUARDED):
+        for old, rule in self._edits:
+            if old is None or old.verdict is not rule.verdict or (old.stage in GUARDED) != (rule.stage in GUARDED):
                 return False
             if self.truth(rule) != like.truth(old):
                 return False
         return self.default[0] is like.default[0]
 
-    def _fired(self, gone: tuple[int, ...]) -> tuple[list[int], int]:
+    def _fired(self, gone: tuple[Rule, ...]) -> tuple[list[int], int]:
         """Return the rows in which rules of each strictness fire, and where a guard is undetermined, without some."""
-        found = self._without.get(gone)
+        names = (*map(id, gone),)
+        found = self._without.get(names)
         if found is None:
-            fired, blind = [0] * len(Verdict), 0
-            for rule in self.policy.rules:
-                if id(rule) not in gone:
-                    true, unknown = self.truth(rule)
-                    fired[rule.verdict.strictness] |= true
-                    if rule.stage in _GUARDED:
-                        blind |= unknown
-            found = self._without[gone] = fired, blind
+            if len(gone) == 1:
+                found = self._tally.without(gone[0], *self.truth(gone[0]))
+            else:
+                left = Tally((rule, *self.truth(rule)) for rule in self.policy.rules if id(rule) not in names)
+                found = left.fired, left.blind
+            self._without[names] = found
         return found
+
+    @cached_property
+    def _tally(self) -> Tally:
+        return Tally((rule, *self.truth(rule)) for rule in self.policy.rules)
 
     def given(self, verdict: Verdict) -> int:
         """Return the rows that get a verdict."""
@@ -310,16 +300,14 @@ class Outline:
             may still differ.
         """
         found, exchanged, moves = 0, self._table.full, 0
-        gone = {rule.rule_id: rule for rule in other.gone}
-        for rule in other.come:
-            old = gone.pop(rule.rule_id, None)
+        for old, rule in other._edits:
             now = other.truth(rule)[0]
             before = 0 if old is None else self.truth(old)[0]
             found |= now ^ before if old is not None and says_the_same(old, rule) else now | before
             if old is not None and old.index != rule.index:
                 exchanged &= now
                 moves += 1
-        for rule in gone.values():
+        for rule in other._dropped:
             found |= self.truth(rule)[0]
         if moves == _TWO:
             found |= exchanged
@@ -352,22 +340,18 @@ class Outline:
                 table.invalid(key) for key in set(self.keys(action)) ^ set(other.keys(action))
             )
         trusting = self.trusting | other.trusting
-        come = {rule.rule_id: rule for rule in other.come}
-        for old in other.gone:
+        for old, new in other._edits:
+            now, open_ = other.truth(new)
+            true, unknown = (0, 0) if old is None else self.truth(old)
+            if old is None or not says_the_same(old, new) or old.queries != new.queries:
+                true |= now
+            elif old.index == new.index:
+                true ^= now
+            else:  # it comes earlier or later among those of its stage that fire
+                true = (true ^ now) | (true & self._beside(old))
+            found |= true | ((unknown | open_) & trusting)
+        for old in other._dropped:
             true, unknown = self.truth(old)
-            new = come.pop(old.rule_id, None)
-            if new is not None:
-                now, open_ = other.truth(new)
-                unknown |= open_
-                if not says_the_same(old, new) or old.queries != new.queries:
-                    true |= now
-                elif old.index == new.index:
-                    true ^= now
-                else:  # it comes earlier or later among those of its stage that fire
-                    true = (true ^ now) | (true & self._beside(old))
-            found |= true | (unknown & trusting)
-        for rule in come.values():
-            true, unknown = other.truth(rule)
             found |= true | (unknown & trusting)
         if not other.shares:
             for rule in self.policy.rules:  # the same rule: it asks for other keys, or counts others

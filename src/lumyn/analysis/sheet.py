@@ -5,15 +5,24 @@ Must not know what expects an outcome.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
 from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.outline import Outline
 from lumyn.analysis.table import Table
 from lumyn.analysis.witness import outcome_of
 from lumyn.engine.outcome import Findings, conclude, field_to_ask
-from lumyn.model import Evaluation
+from lumyn.model import Evaluation, Stage
 from lumyn.policy.spec import Policy, Rule
 
 __all__ = ["Sheet"]
+
+
+_PLACES: Final = {stage: place for place, stage in enumerate(Stage)}
+
+Told: TypeAlias = "tuple[Rule, int, int]"
+"""A rule, the rows in which it fires, and those in which it is undetermined."""
 
 
 class Sheet(Outline):
@@ -23,59 +32,60 @@ class Sheet(Outline):
         super().__init__(table, policy, like=like)
         self._rows = table
         self._base = like
-        self._orders: dict[str, tuple[Rule, ...]] = {}
+        self._orders: dict[str, Sequence[Told]] = {}
 
-    def _ordered(self, action: str) -> tuple[Rule, ...]:
+    def _ordered(self, action: str) -> Sequence[Told]:
+        """Return the rules `policy.rules_for` does with what they say of the rows, without making a mutant's policy."""
         found = self._orders.get(action)
         if found is None:
-            found = self._orders[action] = self._like_base(action) or self.policy.rules_for(action)
+            found = self._edited(action)
+            if found is None:
+                found = [(rule, *self.truth(rule)) for rule in self.policy.rules_for(action)]
+            self._orders[action] = found
         return found
 
-    def _like_base(self, action: str) -> tuple[Rule, ...] | None:
-        """Return the rules in the order of the base, or None where an edit may move one."""
-        if self._base is None or len(self.come) > len(self.gone):
+    def _edited(self, action: str) -> list[Told] | None:
+        """Return the rules of the base with the edits of a mutant; None where more than those is to be told anew."""
+        if self._base is None or not self.shares or not isinstance(self._source, Mutant):
             return None
-        edited = {rule.rule_id: rule for rule in self.come}
-        for old in self.gone:
-            new = edited.get(old.rule_id)
-            if new is not None and (new.stage, new.index, new.actions) != (old.stage, old.index, old.actions):
-                return None
-        gone = {rule.rule_id for rule in self.gone}
-        kept = (
-            edited.get(rule.rule_id) if rule.rule_id in gone else rule
-            for rule in self._base._ordered(action)  # noqa: SLF001
-        )
-        return tuple(rule for rule in kept if rule is not None) if gone.issuperset(edited) else None
+        gone = {id(rule) for rule in self.gone}
+        kept = [told for told in self._base._ordered(action) if id(told[0]) not in gone]  # noqa: SLF001
+        come = [(rule, *self.truth(rule)) for rule in self.come if rule.applies_to(action)]
+        return sorted((*kept, *come), key=_place) if come else kept
 
     def outcome(self, place: int) -> Evaluation:
         """Return the outcome of a row as a record tells it, concluded by the engine."""
-        table, policy = self._rows, self.policy
+        table = self._rows
         row = table.rows[place]
         action = row.request.action_type
         bit = 1 << place
         fired: list[Rule] = []
         undetermined: list[Rule] = []
-        for rule in self._ordered(action):
-            true, unknown = self.truth(rule)
+        for rule, true, unknown in self._ordered(action):
             if true & bit:
                 fired.append(rule)
             elif unknown & bit:
                 undetermined.append(rule)
         codes = []
         if self.invalid & bit:
-            codes = [code for key in self.keys(action) if (code := table.read(key)[place][1]) is not None]
-        required = policy.required_evidence.get(action, ())
+            codes = [code for key in self.keys(action) if (code := table.read_at(key, place)[1]) is not None]
         findings = Findings(
             fired=fired,
             undetermined=undetermined,
-            missing_required=[key for key in required if table.read(key)[place] == (None, None)],
+            missing_required=[key for key in self.required.get(action, ()) if table.missing(key) & bit],
             invalid_codes=codes,
             fx_out_of_bounds=bool(table.out_of_bounds & bit),
             ask={
-                condition.fact: field_to_ask(policy, table.facts(place), condition.fact)
+                condition.fact: field_to_ask(table.policy, table.facts(place), condition.fact)
                 for rule in undetermined
                 for condition in rule.conditions
-                if table.column(condition, policy)[1] & bit
+                if table.column(condition, self._reader(condition))[1] & bit
             },
         )
-        return outcome_of(conclude(policy, findings))
+        source = self._source
+        plain = isinstance(source, Mutant) and source.default is None  # no other edit changes what is concluded from
+        return outcome_of(conclude(table.policy if plain else self.policy, findings))
+
+
+def _place(told: Told) -> tuple[int, int]:
+    return _PLACES[told[0].stage], told[0].index

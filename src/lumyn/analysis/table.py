@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Final, TypeAlias
+from functools import cached_property
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from lumyn.analysis.observations import Observation
 from lumyn.engine.normalize import LIST_VALUE, amount_usd, derive_facts, fx_rate_matters, ratio, read_evidence, spec_for
@@ -15,7 +16,7 @@ from lumyn.model import Facts
 from lumyn.policy.scalars import Scalar
 from lumyn.policy.spec import FX_RATE_KEY, Condition, Policy
 
-__all__ = ["Table", "Truths", "any_of", "mask_of"]
+__all__ = ["Columns", "Table", "Truths", "any_of", "mask_of"]
 
 Truths: TypeAlias = "tuple[int, int]"
 """Rows in which something is true, and rows in which it is unknown."""
@@ -28,6 +29,32 @@ _FACTS: Final[Mapping[str, Callable[[Observation], object]]] = {
     "action.tags": lambda row: row.request.tags,
     "risk.failure_similarity": lambda row: row.similarity,
 }
+
+
+class Columns(Protocol):
+    """Many requests, a column of bits for each thing there is to know of them."""
+
+    policy: Policy
+    acts: dict[str, int]
+    full: int
+    out_of_bounds: int
+
+    def column(self, condition: Condition, policy: Policy) -> Truths:
+        """Return how a condition comes out, whether or not its rule applies."""
+
+    def missing(self, key: str) -> int:
+        """Return the rows in which a key is missing."""
+
+    def invalid(self, key: str) -> int:
+        """Return the rows in which a key is unusable."""
+
+
+class Read(NamedTuple):
+    """What the engine reads of one raw value of an evidence key: the value, or a reason code, or neither."""
+
+    value: Scalar | None
+    code: str | None
+    rows: int
 
 
 class Table:
@@ -48,46 +75,78 @@ class Table:
         self.acts: dict[str, int] = {}
         for place, row in enumerate(self.rows):
             self.acts[row.request.action_type] = self.acts.get(row.request.action_type, 0) | 1 << place
-        money = [amount_usd(row.request, policy) for row in self.rows]
+        money = self._money()
         self._dollars = [amount for amount, _, _ in money]
         self._facts: dict[int, Facts] = {}
         self._values: dict[tuple[str, bool], list[tuple[object, int]]] = {}
-        self._read: dict[str, list[tuple[Scalar | None, str | None]]] = {}
+        self._read: dict[str, list[Read]] = {}
         self._missing: dict[str, int] = {}
         self._invalid: dict[str, int] = {}
         self._columns: dict[tuple[str, str, type, object], Truths] = {}
+        self._known: dict[int, tuple[Condition, Truths]] = {}
         self.out_of_bounds = mask_of(out_of_bounds for _, _, out_of_bounds in money)
 
-    def read(self, key: str) -> list[tuple[Scalar | None, str | None]]:
-        """Return the value and the reason code of one evidence key, a row each, whether or not it matters."""
+    def _money(self) -> list[tuple[Decimal | None, bool, bool]]:
+        """Return what `amount_usd` does, a row each: once for every amount at every rate."""
+        known: dict[tuple[object, ...], tuple[Decimal | None, bool, bool]] = {}
+        found = []
+        for row in self.rows:
+            request = row.request
+            raw = request.evidence.get(FX_RATE_KEY)
+            hashable = not isinstance(raw, (list, dict))
+            name = request.amount_value, request.amount_currency, type(raw), raw if hashable else id(raw)
+            money = known.get(name)
+            if money is None:
+                money = known[name] = amount_usd(request, self.policy)
+            found.append(money)
+        return found
+
+    def read(self, key: str) -> list[Read]:
+        """Return the different values of one evidence key, each with its rows, whether or not it matters."""
         found = self._read.get(key)
         if found is None:
             spec = spec_for(self.policy, key)
-            known: dict[tuple[type, object], tuple[Scalar | None, str | None]] = {}
-            found = self._read[key] = []
-            for row in self.rows:
-                raw = row.request.evidence.get(key)
-                if isinstance(raw, (list, dict)):
-                    found.append(read_evidence(raw, spec))
-                    continue
-                name = type(raw), raw
-                if name not in known:
-                    known[name] = read_evidence(raw, spec)
-                found.append(known[name])
+            raws = self._raws.get(key, [])
+            absent = self.full & ~any_of(rows for _, rows in raws)
+            given: list[tuple[object, int]] = [*raws, (None, absent)] if absent else raws
+            found = self._read[key] = [Read(*read_evidence(raw, spec), rows) for raw, rows in given]
         return found
+
+    @cached_property
+    def _raws(self) -> dict[str, list[tuple[object, int]]]:
+        """The different values of every evidence key that was given, each with its rows."""
+        rows: dict[tuple[str, type, object], int] = {}  # 1 and True are equal in Python and never here
+        found: dict[str, list[tuple[object, int]]] = {}
+        bit = 1
+        for row in self.rows:
+            for key, raw in row.request.evidence.items():
+                if isinstance(raw, (list, dict)):
+                    found.setdefault(key, []).append((raw, bit))
+                else:
+                    name = key, type(raw), raw
+                    rows[name] = rows.get(name, 0) | bit
+            bit <<= 1
+        for (key, _, value), mask in rows.items():
+            found.setdefault(key, []).append((value, mask))
+        return found
+
+    def read_at(self, key: str, place: int) -> tuple[Scalar | None, str | None]:
+        """Return the value and the reason code of one evidence key in a row, whether or not it matters."""
+        return next((value, code) for value, code, rows in self.read(key) if rows >> place & 1)
 
     def missing(self, key: str) -> int:
         """Return the rows in which a key is missing."""
         found = self._missing.get(key)
         if found is None:
-            found = self._missing[key] = mask_of([read == (None, None) for read in self.read(key)])
+            lacking = (rows for value, code, rows in self.read(key) if value is None and code is None)
+            found = self._missing[key] = any_of(lacking)
         return found
 
     def invalid(self, key: str) -> int:
         """Return the rows in which a key is unusable."""
         found = self._invalid.get(key)
         if found is None:
-            found = self._invalid[key] = mask_of([code is not None for _, code in self.read(key)])
+            found = self._invalid[key] = any_of(rows for _, code, rows in self.read(key) if code is not None)
         return found
 
     def facts(self, place: int) -> Facts:
@@ -101,37 +160,41 @@ class Table:
         """Return how a condition comes out, whether or not its rule applies."""
         if condition.fact == "risk.uncertainty":
             return _compare(condition, _distinct(self._uncertainties(policy)))
+        known = self._known.get(id(condition))
+        if known is not None:
+            return known[1]
         operand = condition.operand
         name = (condition.fact, condition.operator.name, type(operand), operand)
         found = self._columns.get(name)
         if found is None:
             found = self._columns[name] = _compare(condition, self._distinct_values(condition))
+        self._known[id(condition)] = condition, found  # which keeps the condition, and so its id
         return found
 
     def _distinct_values(self, condition: Condition) -> list[tuple[object, int]]:
         name = condition.fact, condition.operator.name == "present"
         found = self._values.get(name)
         if found is None:
-            found = self._values[name] = _distinct(self._values_of(condition))
+            found = self._values[name] = self._values_of(condition)
         return found
 
-    def _values_of(self, condition: Condition) -> Iterable[object]:
+    def _values_of(self, condition: Condition) -> list[tuple[object, int]]:
         key = condition.evidence_key
         if key is not None:
             if condition.operator.name == "present":
-                return (LIST_VALUE if code is not None else value for value, code in self.read(key))
-            return (value for value, _ in self.read(key))
+                return [(LIST_VALUE if code is not None else value, rows) for value, code, rows in self.read(key)]
+            return [(value, rows) for value, _, rows in self.read(key)]
         if condition.fact == "amount_usd":
-            return self._dollars
+            return _distinct(self._dollars)
         look = _FACTS[condition.fact]
-        return (look(row) for row in self.rows)
+        return _distinct(look(row) for row in self.rows)
 
     def _uncertainties(self, policy: Policy) -> Iterator[Decimal]:
         for place, row in enumerate(self.rows):
             request = row.request
             bad = good = 0
             for key in policy.keys_for(request.action_type):
-                value, code = self.read(key)[place]
+                value, code = self.read_at(key, place)
                 matters = key != FX_RATE_KEY or fx_rate_matters(policy, request.action_type, request.amount_currency)
                 bad += code is not None or (value is None and matters)
                 good += value is not None and code is None and matters

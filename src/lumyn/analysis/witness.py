@@ -119,7 +119,7 @@ def evaluate(policy: Policy, case: Case) -> Evaluation:
 
 def outcome_of(evaluation: Evaluation) -> Evaluation:
     """Return an evaluation as a record tells it: which rules stayed undetermined is not part of one."""
-    return replace(evaluation, undetermined=())
+    return replace(evaluation, undetermined=()) if evaluation.undetermined else evaluation
 
 
 def verdict_of(policy: Policy, case: Case) -> Verdict:

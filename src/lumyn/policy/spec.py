@@ -281,7 +281,12 @@ def keys_read(rules: Iterable[Rule], action_type: str) -> Counter[str]:
     found: Counter[str] = Counter()
     for rule in rules:
         if rule.applies_to(action_type):
-            facts = {condition.fact for condition in rule.conditions}
-            keys = {fact.removeprefix(EVIDENCE_PREFIX) for fact in facts if fact.startswith(EVIDENCE_PREFIX)}
-            found.update(keys | {FX_RATE_KEY} if "amount_usd" in facts else keys)
+            found.update(keys_of(rule))
     return found
+
+
+def keys_of(rule: Rule) -> set[str]:
+    """Return the evidence keys that a rule reads."""
+    facts = {condition.fact for block in rule.blocks for group in block.groups for condition in group}
+    keys = {fact.removeprefix(EVIDENCE_PREFIX) for fact in facts if fact.startswith(EVIDENCE_PREFIX)}
+    return keys | {FX_RATE_KEY} if "amount_usd" in facts else keys
