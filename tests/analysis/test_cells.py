@@ -236,6 +236,8 @@ def test_search_agrees_with_enumeration(data: st.DataObject) -> None:
     if found is not None:
         within = [cell for cell in cells if all(a & b for a, b in zip(cell, found, strict=True))]
         assert set(within) <= set(expected)
+    outside = [cell for cell in cells if holds(start[0], cell) and not any(holds(box, cell) for box in avoid)]
+    assert Search(full=full).covered(start[0], avoid) is not bool(outside)
 
 
 def test_boxes_that_do_not_meet() -> None:

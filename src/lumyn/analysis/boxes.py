@@ -76,6 +76,19 @@ class Search:
         found = self._search(corner, must, avoid)
         return None if found is None else tuple(found)
 
+    def covered(self, box: Box, others: Sequence[Box]) -> bool:
+        """
+        Return whether every real point of a box lies in one of some others.
+
+        Raises:
+            BudgetExceededError: The question is too hard.
+        """
+        if self.consistent is None and len(others) == 1:  # each point is real, and one box has to hold them all
+            held = dict(box)
+            outside = any(held.get(dimension, self.full[dimension]) & ~mask for dimension, mask in others[0])
+            return not (outside and all(held.values()))
+        return self.find(box, avoid=others) is None
+
     def _search(self, corner: Corner, must: Sequence[Sequence[Box]], avoid: Iterable[Box]) -> Corner | None:
         self.budget -= 1
         if self.budget < 0:

@@ -86,7 +86,7 @@ def _common(known: set[str] | None, found: set[str]) -> set[str]:
 
 
 def _covers(view: View, other: RuleBoxes, lively: list[Box]) -> bool:
-    return all(view.space.search.find(box, avoid=other.true) is None for box in lively)
+    return all(view.space.search.covered(box, other.true) for box in lively)
 
 
 def _follow_conditions(view: View, boxes: RuleBoxes, fate: Fate) -> None:
@@ -99,7 +99,7 @@ def _follow_conditions(view: View, boxes: RuleBoxes, fate: Fate) -> None:
             continue
         true, possible = view.without(rule, condition)
         grown = [(box, boxes.true) for box in true] + [(box, boxes.possible) for box in possible]
-        if all(view.space.search.find(box, avoid=avoid) is None for box, avoid in grown):
+        if all(view.space.search.covered(box, avoid) for box, avoid in grown):
             idle.add(place)
     fate.redundant = idle if fate.redundant is None else fate.redundant & idle
 
