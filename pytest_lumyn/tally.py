@@ -17,6 +17,7 @@ from lumyn.vectors.format import Suite
 from lumyn.vectors.loader import unused_shared_fixtures
 from lumyn.vectors.packing import PackedSuite
 from lumyn.vectors.sources import display_name
+from pytest_lumyn.options import DEFAULT_ROOT
 from pytest_lumyn.settings import Root, Settings
 
 __all__ = ["LEFT_OUT_BY", "Tally", "judge", "judge_taken", "left_out", "matches", "taken_out"]
@@ -214,6 +215,12 @@ _ACCEPT = "use --lumyn-allow-empty to accept that"
 def _nothing_found(settings: Settings) -> str:
     roots = _listed(root.name for root in settings.roots)
     patterns = _listed(settings.patterns)
+    nested = _nested(settings)
+    if nested is not None:
+        return (
+            f"lumyn: no vector file found under {roots} of the rootdir `{settings.base}`; `{nested / DEFAULT_ROOT}` is "
+            f"of a project in it: run that with --rootdir={nested}, or put an ini file of pytest there"
+        )
     if settings.arguments:
         return (
             f"lumyn: no vector file found at the paths given: vectors are *.yaml, *.yml and *.json under {roots}, or "
@@ -226,6 +233,18 @@ def _nothing_found(settings: Settings) -> str:
             f"{LEFT_OUT_BY} leaves them out; take that away, or {_ACCEPT}"
         )
     return f"lumyn: no vector file found under {roots} (*.yaml, *.yml, *.json) or named {patterns}; {_ACCEPT}"
+
+
+def _nested(settings: Settings) -> Path | None:
+    """Return the folder of a project within the rootdir that has vectors, where the run was about that project."""
+    start = Path.cwd()
+    asked = [each.parent if each.name == DEFAULT_ROOT else each for each in settings.arguments]
+    for folder in (start, *asked):
+        if folder == settings.base or not folder.is_relative_to(settings.base):
+            continue
+        if any(is_vector_name(name) for _, _, names in os.walk(folder / DEFAULT_ROOT) for name in names):
+            return Path(os.path.relpath(folder, start))
+    return None
 
 
 def _unmatched(settings: Settings, files: Iterable[str]) -> list[str]:

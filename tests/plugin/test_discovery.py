@@ -251,6 +251,26 @@ def test_vectors_of_another_project_are_not_passed_by(make_repo: MakeRepo, neste
     repo.run_pytest("vectors", nested).assert_outcomes(passed=PASSING)
 
 
+@pytest.mark.parametrize(
+    ("cwd", "paths", "project"),
+    [("app", (), "."), ("app", ("vectors",), "."), (".", ("app",), "app"), (".", ("app/vectors",), "app")],
+)
+def test_a_project_within_the_rootdir_is_told_how_to_run(
+    make_repo: MakeRepo, cwd: str, paths: tuple[str, ...], project: str
+) -> None:
+    """As where the only ini file of a repository of many projects stands at its top."""
+    files = {"app/policies/shop.yml": POLICY, "app/vectors/refund.yml": VECTORS, "app/test_app.py": PYTHON_TEST}
+    repo = make_repo({"vectors/shop/refund.yml": None} | files)
+    run = repo.run_pytest("--lumyn-vectors", *paths, cwd=cwd)
+    assert 4 == run.exit_code, run.text
+    run.match(
+        f"ERROR: lumyn: no vector file found under `vectors` of the rootdir *: run that with --rootdir={project}, or *"
+    )
+    repo.run_pytest("--lumyn-vectors", f"--rootdir={project}", *paths, cwd=cwd).assert_outcomes(
+        passed=PASSING + (paths in ((), ("app",)))
+    )
+
+
 def test_vectors_outside_the_rootdir_are_not_passed_by(make_repo: MakeRepo) -> None:
     """As where each of two applications has an ini file: the first one's folder is the rootdir."""
     repo = make_repo({"pytest.ini": None, "vectors/shop/refund.yml": None})
