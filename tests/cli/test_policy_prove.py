@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,8 +52,37 @@ def test_two_requests_that_are_compared_are_both_named(lumyn: Lumyn, promise: Pa
     """Older customers are trusted more: the promise that age never loosens anything is broken by a pair."""
     add(promise, TWO)
     out = lumyn("policy", "prove").out
-    assert "TRUST, and ESCALATE with customer_age_days 0" in out
+    assert re.search(r"TRUST with customer_age_days [1-9]\d*; ESCALATE with customer_age_days 0, all else alike", out)
     assert "- name: monotone_evidence_customer_age_days" in out
+
+
+ASKING = """\
+schema_version: policy.v0
+policy_id: asking
+policy_version: "1"
+reason_codes: { RISKY: A risk is known., SMALL: A small amount. }
+rules:
+  - id: risk
+    stage: ESCALATIONS
+    if: { evidence.risk_gt: 0.5 }
+    then: { verdict: ESCALATE, reason_codes: [RISKY] }
+  - id: small
+    stage: TRUST_PATHS
+    when: { action_type: pay.out }
+    if: { amount_usd_lte: 25 }
+    then: { verdict: TRUST, reason_codes: [SMALL] }
+invariants:
+  - monotone: amount_usd
+"""
+
+
+def test_a_question_that_becomes_an_escalation_says_why_it_is_looser(lumyn: Lumyn, workspace: Path) -> None:
+    """A question is stricter; whoever did not know that would take the pair for a mistake."""
+    (workspace / "asking.yml").write_text(ASKING, encoding="utf-8")
+    out = " ".join(lumyn("policy", "prove", "asking.yml").out.split())
+    assert (
+        "ESCALATE with amount 26 USD; QUERY with amount 25 USD, all else alike from QUERY to ESCALATE is looser" in out
+    )
 
 
 def test_a_policy_without_invariants(lumyn: Lumyn, workspace: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 from lumyn.analysis.emit import vector_document, vectors_text
 from lumyn.analysis.prove import Proof, Status
 from lumyn.analysis.witness import Case
+from lumyn.model import Verdict
 from lumyn.report.strength import case_text
 
 __all__ = ["apart", "broken_lines", "broken_vectors"]
@@ -32,7 +33,11 @@ def broken_lines(proof: Proof, *, policy_file: str) -> Iterator[str]:
     if proof.case is None or proof.evaluation is None:
         return
     if proof.other is not None and proof.other_evaluation is not None:
-        yield f"{proof.evaluation.verdict}, and {proof.other_evaluation.verdict} with {apart(proof.case, proof.other)}"
+        here, there = proof.evaluation.verdict, proof.other_evaluation.verdict
+        one, other = apart(proof.other, proof.case), apart(proof.case, proof.other)
+        yield f"{here} with {one}; {there} with {other}, all else alike"
+        if {here, there} == {Verdict.QUERY, Verdict.ESCALATE}:
+            yield "from QUERY to ESCALATE is looser: a question takes no action, a person may"
     if proof.by_gate is False:
         score = max(each.similarity for each in (proof.case, proof.other) if each is not None)
         yield f"{case_text(proof.case)}, failure similarity {score}: no labelled request that was tried gives that, so"
