@@ -22,7 +22,8 @@ class Promises:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
-        if any("::" in argument for argument in session.config.args):  # single vectors were asked for
+        single = any("::" in argument for argument in session.config.args)
+        if single and not self._settings.complete:  # a test by its id, beside all the vectors, is no such choice
             return
         policies: dict[str, tuple[Policy, str]] = {}
         for item in items:

@@ -44,6 +44,13 @@ def test_a_single_vector_brings_no_invariants(repo: Repo) -> None:
     repo.run_pytest("vectors/shop/refund.yml::small", "--lumyn-vectors").assert_outcomes(passed=1)
 
 
+def test_a_single_python_test_beside_all_the_vectors_takes_no_invariant_away(repo: Repo) -> None:
+    repo.write("policies/shop.yml", POLICY + PROMISES + BROKEN)
+    repo.write("tests/test_app.py", "def test_app():\n    pass\n")
+    run = repo.run_pytest("vectors", "tests/test_app.py::test_app", "--lumyn-vectors")
+    run.assert_outcomes(passed=PASSING + 3, failed=1)
+
+
 def test_those_of_the_policy_that_was_chosen_are_run(repo: Repo) -> None:
     """In place of the one that vectors name, whose promises are not about what decides."""
     repo.write("policies/next.yml", POLICY + PROMISES)
