@@ -167,6 +167,15 @@ def _settle(matrix: Matrix, model: _Model, wanted: _Wanted) -> Goal:
 
 
 def _wanted(policy: Policy, matrix: Matrix) -> Iterator[_Wanted]:
+    """Yield every goal of a policy; of those that would be called alike, the second ends in `#2`."""
+    known: dict[tuple[Criterion, str], int] = {}
+    for wanted in _every(policy, matrix):
+        goal = wanted.goal
+        count = known[goal.criterion, goal.name] = known.get((goal.criterion, goal.name), 0) + 1
+        yield wanted if count == 1 else wanted._replace(goal=replace(goal, name=f"{goal.name}#{count}"))
+
+
+def _every(policy: Policy, matrix: Matrix) -> Iterator[_Wanted]:
     sheet = matrix.base
     for rule in policy.rules:
         yield from _of_rule(rule, sheet)
