@@ -6,7 +6,8 @@ What the plugin costs a run of one test that asks for no vectors, found by its e
 The plugin takes a thirtieth of what starting Python and pytest takes, and whole processes differ by more than that from
 one run to the next. So pytest is imported once, and each run is a fork of that process which runs `pytest.main` and
 tells its CPU time: all that the plugin needs is still read and imported anew, all that pytest needs is there. Runs with
-and without it (`-p no:lumyn`) take turns; the median of the differences is stable to a tenth of a millisecond.
+and without it (`-p no:lumyn`) take turns. Medians of 200 differences lay within 0.4 ms of one another on a busy
+machine, and within 0.1 ms on a quieter one.
 """
 
 from __future__ import annotations
