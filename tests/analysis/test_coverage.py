@@ -13,7 +13,9 @@ from strategies import build_policy
 
 from lumyn.analysis.boxes import BUDGET
 from lumyn.analysis.coverage import CoverageReport, Criterion, Goal, cover
+from lumyn.analysis.knowledge import Knowledge
 from lumyn.analysis.observations import Observation, observe
+from lumyn.analysis.shown import confirmed_coverage
 from lumyn.analysis.witness import Case, evaluate, parsed
 from lumyn.policy.spec import Policy
 
@@ -45,6 +47,29 @@ def asking(policy: Policy, case: Case) -> Observation:
 
 def goals(found: CoverageReport, criterion: Criterion) -> dict[str, Goal]:
     return {goal.name: goal for goal in found.goals if goal.criterion is criterion}
+
+
+def test_a_rule_that_compares_a_fact_twice_has_goals_for_both() -> None:
+    """Neither is answered for the other: what no request meets of the one is still wanted of the other."""
+    groups = [{"evidence.risk_gte": 2, "evidence.size_gte": 3}, {"evidence.risk_gte": 0.5, "evidence.size_gte": 5}]
+    rule = {"id": "R0", "stage": "HARD_BLOCKS", "if_any": groups}
+    policy = build_policy(
+        {
+            **DEFAULTS,
+            "evidence": {"risk": {"type": "number", "min": 0, "max": 1}, "size": {"type": "number"}},
+            "rules": [{**rule, "then": {"verdict": "ABSTAIN", "reason_codes": ["CODE_0"]}}],
+        }
+    )
+    known = Knowledge()
+    empty = cover(policy, [], known=known)
+    true = [goal for goal in empty.goals if goal.name.startswith("R0/risk_gte/true")]
+    assert [("R0/risk_gte/true", True), ("R0/risk_gte/true#2", False)] == [(g.name, g.infeasible) for g in true]
+    assert len(empty.goals) == len({(goal.criterion, goal.name) for goal in empty.goals}) == len(known.goals)
+    assert all(goal.by_gate for goal in confirmed_coverage(empty).goals if goal.case is not None)
+    case = true[1].case
+    assert case is not None
+    again = goals(cover(policy, [asking(policy, case)], known=known), Criterion.CONDITIONS)
+    assert "v" == again["R0/risk_gte/true#2"].covered_by
 
 
 @pytest.mark.parametrize("criterion", Criterion)

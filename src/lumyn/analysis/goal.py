@@ -22,7 +22,8 @@ class Goal:
     One thing some vector should do.
 
     Attributes:
-        name: Stable, such as `R210/amount_usd_gt/past`.
+        name: Stable and unique within its criterion, such as `R210/amount_usd_gt/past`, or `.../past#2` for the second
+            comparison of a rule with that key.
         title: For people, what is missing, such as `R210 amount_usd > 200: no request at 200.01 that it decides`.
         aim: For people, what is to be done, its rule or action left out, such as `amount_usd > 200 at 200.01`.
         covered_by: Name of a vector that does it, or None.
