@@ -226,11 +226,11 @@ class Strength:
         for policy_hash, (found, _) in self._found.items():
             name = printable(f"{self._subjects[policy_hash].name} ({policy_hash[:19]})")
             if found.coverage is not None:
-                terminalreporter.section(f"lumyn policy coverage: {name}", sep="-")
+                terminalreporter.write_sep("-", f"lumyn policy coverage: {name}")
                 for line in found.coverage:
                     for part in folded(printable(line), terminal_width(self._config)):
                         terminalreporter.write_line(part)
-            terminalreporter.section(f"lumyn mutation: {name}", sep="-")
+            terminalreporter.write_sep("-", f"lumyn mutation: {name}")
             for place, line in enumerate(found.mutation):
                 worst = found.grave and place == 1
                 for part in folded(printable(line), terminal_width(self._config)):

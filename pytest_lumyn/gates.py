@@ -93,7 +93,7 @@ class Gates:
         if self._note:
             terminalreporter.write_line(f"lumyn: suite not judged: {self._note}", bold=True)
         if self._lines:
-            terminalreporter.section(f"lumyn: since {printable(GIT + (self._settings.since or ''))}", sep="-")
+            terminalreporter.write_sep("-", f"lumyn: since {printable(GIT + (self._settings.since or ''))}")
         for line in self._lines:
             terminalreporter.write_line(line)
         for failure in self.failures:

@@ -165,7 +165,7 @@ class Reviewer:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if not self._lines:
             return
-        terminalreporter.section("lumyn review")
+        terminalreporter.write_sep("=", "lumyn review")
         for line in self._lines:
             terminalreporter.write_line(line)
         if self._written is not None:

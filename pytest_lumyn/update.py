@@ -144,9 +144,8 @@ class Updater:
         written = self._written
         if written is None or not (self._counts or self._refused):
             return
-        terminalreporter.ensure_newline()
         done = "1 vector" if len(written.done) == 1 else f"{len(written.done)} vectors"
-        terminalreporter.section(f"lumyn update: {done}, {len(self._refused)} refused")
+        terminalreporter.write_sep("=", f"lumyn update: {done}, {len(self._refused)} refused")
         # A refusal may come before anybody knows what would become of the verdict.
         lines = [(transition, count, "") for transition, count in self._counts.items()]
         reasons: dict[tuple[str, str], list[str]] = {}

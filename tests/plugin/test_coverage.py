@@ -44,6 +44,14 @@ def summary(run: Run) -> list[str]:
     return [line for line in run.lines[begin:] if line and not re.search(r"\d passed|\d failed", line)]
 
 
+@pytest.mark.parametrize("options", [(), ("-q",), ("-v",)])
+def test_the_title_stands_right_above_its_lines(repo: Repo, options: tuple[str, ...]) -> None:
+    """And apart from the progress of the run, where pytest shows any."""
+    lines = repo.run_pytest("--lumyn-vectors", "--lumyn-coverage", *options).lines
+    title = next(place for place, line in enumerate(lines) if "lumyn policy coverage" in line)
+    assert "covered" in lines[title + 1]
+
+
 def test_coverage_and_mutation_are_shown_together(repo: Repo) -> None:
     """Five lines and what is missing, then the edits that would ship green, new paths to TRUST first."""
     run = repo.run_pytest("--lumyn-vectors", "--lumyn-coverage")
