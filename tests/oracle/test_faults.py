@@ -6,7 +6,8 @@ An oracle that agrees with whatever it is shown would be worth nothing.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -16,10 +17,11 @@ from z3_disputes import about_diff, about_mutants, about_promises, about_reach
 from z3_model import WHY_NOT, z3
 from z3_questions import Tally
 
-from lumyn.analysis import candidates, cells, money_block
+from lumyn.analysis import candidates, cells, money_block, rates
 from lumyn.analysis.boxes import Search
 from lumyn.analysis.counting import Counted
 from lumyn.analysis.judge import Judge
+from lumyn.analysis.money import Rate
 from lumyn.analysis.mutants import Scope, mutants
 from lumyn.analysis.pairs import Pair
 from lumyn.analysis.regions import View
@@ -166,10 +168,12 @@ def no_defaults(patch: Patch) -> None:
 
 def no_missing_rate(patch: Patch) -> None:
     """Foreign money always comes with a rate."""
-    every = money_block.rate_stretches
-    patch.setattr(
-        money_block, "rate_stretches", lambda points: [rate for rate in every(points) if rate.raw is not None]
-    )
+    every = rates.rate_stretches
+
+    def with_rate(points: Iterable[Decimal], *, whole: bool = False) -> list[Rate]:
+        return [rate for rate in every(points, whole=whole) if rate.raw is not None]
+
+    patch.setattr(rates, "rate_stretches", with_rate)
 
 
 def no_other_currency(patch: Patch) -> None:
