@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from cli.harness import Lumyn
+from cli.harness import Lumyn, refund, write
+
+from lumyn.cli.commands.init import Template
 
 TEMPLATES = ("support", "account", "billing", "minimal")
 
@@ -187,6 +190,111 @@ def test_force_says_what_it_replaced_and_that_nothing_differed(lumyn: Lumyn, wor
     assert "--force replaces what differs" in lumyn("init").out
 
 
+PYPROJECT = """
+[tool.lumyn.policy]
+path = "rules/shop.yml"
+
+[tool.lumyn.store]
+url = "sqlite:///data/decisions.db"
+"""
+
+
+def test_the_configuration_of_an_application_stays_in_force(lumyn: Lumyn, tmp_path: Path) -> None:
+    """A `lumyn.toml` would go before `[tool.lumyn]`, and the starter policy would decide for the application."""
+    (tmp_path / "pyproject.toml").write_text(PYPROJECT)
+    shop = Template.MINIMAL.policy_text().replace("my-policy", "shop")
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "shop.yml").write_text(shop)
+    result = lumyn("init", "--json")
+    assert (0, None, ["pyproject.toml"]) == (result.code, result.data["template"], result.data["kept"])
+    assert "data/decisions.db" in result.data["created"]
+    assert {"lumyn.toml", "policies", "vectors", ".lumyn"}.isdisjoint(path.name for path in tmp_path.iterdir())
+    request = write(tmp_path / "request.json", refund(fraud_risk=0.1))
+    decided = lumyn("decide", request, "--json")
+    assert (0, "shop", True) == (
+        decided.code,
+        decided.data["record"]["policy"]["policy_id"],
+        decided.data["persisted"],
+    )
+    assert 5 == lumyn("init").code
+    assert 5 == lumyn("init", "--force").code
+
+
+def test_a_template_that_is_asked_for_joins_the_policy_that_is_configured(lumyn: Lumyn, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(PYPROJECT)
+    result = lumyn("init", "--template", "billing", "--json")
+    assert {"policies/billing.yml", "vectors/billing.yml"} <= set(result.data["created"])
+    assert "billing" == result.data["template"]
+    assert not (tmp_path / "lumyn.toml").exists()
+
+
+def test_a_pyproject_without_a_table_of_ours_is_nobody_s_configuration(lumyn: Lumyn, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "lumyn-user"\n')
+    assert "created   lumyn.toml" in lumyn("init").out
+
+
+@pytest.mark.parametrize("named", ["--config", "LUMYN_CONFIG_PATH"])
+def test_a_configuration_that_is_named_is_the_one_of_the_workspace(
+    lumyn: Lumyn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    (tmp_path / "mine.toml").write_text('[policy]\npath = "mine.yml"\n[store]\nurl = "sqlite:///mine.db"\n')
+    if named == "--config":
+        result = lumyn("--config", "mine.toml", "init")
+    else:
+        monkeypatch.setenv(named, "mine.toml")
+        result = lumyn("init")
+    assert (0, True) == (result.code, (tmp_path / "mine.db").is_file())
+    assert "lumyn policy show mine.yml" in result.out
+    assert not (tmp_path / "lumyn.toml").exists()
+    assert not (tmp_path / "policies").exists()
+
+
+def test_for_a_workspace_elsewhere_only_its_store_is_made(
+    lumyn: Lumyn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "lumyn.toml").write_text('[policy]\npath = "p.yml"\n[store]\nurl = "sqlite:///../var/d.db"\n')
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert 0 == lumyn("--config", "../etc/lumyn.toml", "init").code
+    assert (tmp_path / "var" / "d.db").is_file()
+    assert [] == list((tmp_path / "here").iterdir())
+
+
+@pytest.mark.parametrize("template", ["minimal", "account"])
+def test_a_fresh_clone_gets_its_store_and_no_other_policy(lumyn: Lumyn, tmp_path: Path, template: str) -> None:
+    """What is not in version control is all that is made."""
+    lumyn("init", "--template", template)
+    shutil.rmtree(tmp_path / ".lumyn")
+    result = lumyn("init", "--json")
+    assert (0, [".lumyn/lumyn.db"]) == (result.code, result.data["created"])
+
+
+def test_the_environment_does_not_stand_for_the_starter_policy(
+    lumyn: Lumyn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new `lumyn.toml` names `policies/support.yml`, so that has to be there."""
+    monkeypatch.setenv("LUMYN_POLICY_PATH", "elsewhere.yml")
+    assert {"lumyn.toml", "policies/support.yml"} <= set(lumyn("init", "--json").data["created"])
+
+
+def test_a_new_store_is_not_made_in_the_name_of_another(lumyn: Lumyn, workspace: Path) -> None:
+    """`store.id` names one store; none that is made now can be it."""
+    text = (workspace / "lumyn.toml").read_text().replace("[store]\n", '[store]\nid = "6f1c"\n')
+    (workspace / "lumyn.toml").write_text(text)
+    shutil.rmtree(workspace / ".lumyn")
+    result = lumyn("init")
+    assert (4, True) == (result.code, "store.id" in result.err)
+    assert not (workspace / ".lumyn").exists()
+
+
+@pytest.mark.parametrize("text", ["[tool.lumyn", "[tool.lumyn]\nstore = 3\n"])
+def test_a_configuration_that_cannot_be_read_is_exit_3(lumyn: Lumyn, tmp_path: Path, text: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    assert 3 == lumyn("init").code
+    assert ["pyproject.toml"] == [path.name for path in tmp_path.iterdir()]
+
+
 def test_a_broken_store_is_reported_not_replaced(lumyn: Lumyn, workspace: Path) -> None:
     store = workspace / ".lumyn" / "lumyn.db"
     for path in store.parent.glob("lumyn.db*"):
@@ -200,8 +308,9 @@ def test_links_are_not_followed(lumyn: Lumyn, tmp_path: Path) -> None:
     """cli-007."""
     outside = tmp_path.parent / f"{tmp_path.name}-outside.toml"
     (tmp_path / "lumyn.toml").symlink_to(outside)
-    assert 0 == lumyn("init").code
+    assert 3 == lumyn("init").code
     assert not outside.exists()
+    assert ["lumyn.toml"] == [path.name for path in tmp_path.iterdir()]
     outside.write_text("# theirs\n")
     assert 0 == lumyn("init", "--force").code
     assert "# theirs\n" == outside.read_text()

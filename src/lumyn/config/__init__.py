@@ -39,6 +39,7 @@ __all__ = [
     "Source",
     "StoreConfig",
     "TelemetryConfig",
+    "config_file_in",
     "find_config_file",
     "load_config",
     "variable_for",
@@ -128,13 +129,17 @@ def find_config_file(start: Path) -> Path | None:
     Raises:
         InvalidConfigError: A candidate on the way cannot be read or is not TOML, so what it says is not known.
     """
-    for folder in (start, *start.parents):
-        own = folder / CONFIG_FILE
-        if os.path.lexists(own):
-            return own
-        shared = folder / _PYPROJECT
-        if shared.is_file() and mentions(shared, b"lumyn") and _lumyn_table(read_toml(shared)) is not None:
-            return shared
+    return next((found for folder in (start, *start.parents) if (found := config_file_in(folder))), None)
+
+
+def config_file_in(folder: Path) -> Path | None:
+    """Return the configuration file of this folder itself, or None; as `find_config_file`."""
+    own = folder / CONFIG_FILE
+    if os.path.lexists(own):
+        return own
+    shared = folder / _PYPROJECT
+    if shared.is_file() and mentions(shared, b"lumyn") and _lumyn_table(read_toml(shared)) is not None:
+        return shared
     return None
 
 

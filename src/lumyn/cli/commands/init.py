@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -16,6 +16,10 @@ from lumyn.cli.exit_codes import ExitCode
 from lumyn.cli.files import Written, make_folder, write_file
 from lumyn.cli.options import JsonFlag
 from lumyn.cli.workspace import WORKSPACE_FOLDER
+from lumyn.errors import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from lumyn.config import Config
 
 __all__ = ["SCHEMAS", "SCHEMA_FOLDER", "UNKNOWN_SOURCE", "Template", "register", "vector_modeline", "with_modeline"]
 
@@ -24,8 +28,8 @@ SCHEMA_FOLDER: Final = Path(".lumyn-schemas")
 with a dot, so that pytest and the search for vectors pass it by."""
 
 SCHEMAS: Final = ("policy.v0.schema.json", "vector.v0.schema.json", "decision_request.v0.schema.json")
+_SQLITE: Final = "sqlite:///"
 _TEMPLATES: Final = Path(__file__).parents[1] / "templates"
-_STORE: Final = Path(WORKSPACE_FOLDER, "lumyn.db")
 _WORKFLOW: Final = Path(".github", "workflows", "lumyn.yml")
 UNKNOWN_SOURCE: Final = "git+<URL of the Lumyn repository>"
 _SOURCE_URL: Final = re.compile(r"git\+(https|ssh)://[A-Za-z0-9@:/._~-]+@[0-9a-f]{40,64}")
@@ -39,6 +43,11 @@ class Template(StrEnum):
     ACCOUNT = "account"
     BILLING = "billing"
     MINIMAL = "minimal"
+
+    @property
+    def policy_path(self) -> Path:
+        """Where its policy is put, relative to the workspace."""
+        return Path("policies", f"{self.value}.yml")
 
     def policy_text(self) -> str:
         """Return the policy it starts from: one that ships with Lumyn, or a skeleton."""
@@ -60,9 +69,13 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
+    context: typer.Context,
     template: Annotated[
-        Template, typer.Option("--template", "-t", help="Which actions the starter policy is about.")
-    ] = Template.SUPPORT,
+        Template | None,
+        typer.Option(
+            "--template", "-t", help="Which actions the starter policy is about.", show_default=Template.SUPPORT.value
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace files that differ. The store is never replaced.")
     ] = False,
@@ -71,30 +84,69 @@ def init(
     """
     Make a workspace here: lumyn.toml, policies, vectors, a store and a CI workflow.
 
-    What exists is kept. Exits 5 when there is nothing to do.
+    What exists is kept. A configuration that is here already says which store is made, and where it names a policy of
+    your own there is no starter policy unless --template asks for one. With --config of another folder only the store
+    is made. Exits 5 when there is nothing to do.
 
-    JSON (`lumyn.cli.init.v0`): `template`; `created`, `kept` and `replaced`, paths each.
+    JSON (`lumyn.cli.init.v0`): `template`, null without a starter policy; `created`, `kept` and `replaced`, paths each.
     """
     results: dict[Written, list[str]] = {each: [] for each in Written}
-    for path, text in _files(template):
+    config, written = _configure(context.obj, template or Template.SUPPORT, force=force)
+    results[written].append(_shown(config.file or Path()))
+    starter = template or _starter(config, written)
+    policy = starter.policy_path if starter else config.policy.path or Path()
+    here = template is not None or config.folder.samefile(Path.cwd())
+    for path, text in _files(starter) if here else ():
         results[write_file(path, text, force=force)].append(str(path))
-    results[_create_store()].append(str(_STORE))
+    store = _store_path(config)
+    if store is not None:
+        results[_create_store(store, config.store.id)].append(_shown(store))
     changed = bool(results[Written.CREATED] or results[Written.REPLACED])
     console = Console()
     if json:
-        console.json("init", {"template": template.value, **{each.value: results[each] for each in Written}})
+        name = None if starter is None else starter.value
+        console.json("init", {"template": name, **{each.value: results[each] for each in Written}})
     else:
-        _report(console, results, template, changed=changed, force=force)
+        _report(console, results, _shown(policy), changed=changed, force=force)
     return ExitCode.OK if changed else ExitCode.NOTHING_TO_DO
 
 
-def _files(template: Template) -> Iterator[tuple[Path, str]]:
+def _configure(named: Path | None, starter: Template, *, force: bool) -> tuple[Config, Written]:
+    """
+    Return the configuration that holds here; where there is none, `lumyn.toml` is made.
+
+    One that is named and `[tool.lumyn]` get no `lumyn.toml` beside them: it would go before them, and an application
+    would be judged by the starter policy from then on.
+
+    Raises:
+        InvalidConfigError: The configuration that is here is not usable.
+        StoreUnavailableError: `PATH_NOT_WRITABLE`.
+    """
+    from lumyn.config import CONFIG_FILE, CONFIG_PATH_VARIABLE, config_file_in, load_config
+
+    written = Written.KEPT
+    if named is None and CONFIG_PATH_VARIABLE not in os.environ:
+        here = config_file_in(Path.cwd())
+        if here is None or here.name == CONFIG_FILE:
+            text = _template(CONFIG_FILE).replace("{template}", starter.value)
+            written = write_file(Path(CONFIG_FILE), text, force=force)
+    return load_config(file=named), written
+
+
+def _starter(config: Config, written: Written) -> Template | None:
+    """Return the template when nobody asked for one: none where another policy was configured before."""
+    starter = Template.SUPPORT
+    fits = written is not Written.KEPT or config.policy.path in {None, starter.policy_path.absolute()}
+    return starter if fits else None
+
+
+def _files(starter: Template | None) -> Iterator[tuple[Path, str]]:
     from lumyn import _resources
 
-    policy = template.policy_text()
-    yield Path("lumyn.toml"), _template("lumyn.toml").replace("{template}", template.value)
-    yield Path("policies", f"{template.value}.yml"), with_modeline(policy, above="..")
-    yield Path("vectors", f"{template.value}.yml"), with_modeline(_template(f"{template.value}.yml"), above="..")
+    if starter is not None:
+        yield starter.policy_path, with_modeline(starter.policy_text(), above="..")
+        vectors = Path("vectors", f"{starter.value}.yml")
+        yield vectors, with_modeline(_template(vectors.name), above="..")
     for name in SCHEMAS:
         yield SCHEMA_FOLDER / name, _resources.schema_path(name).read_text(encoding="utf-8")
     # The public index holds another release line of this name, so the workflow installs from a repository.
@@ -119,14 +171,35 @@ def _template(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def _create_store() -> Written:
+def _store_path(config: Config) -> Path | None:
+    """Return the file of the configured store, or None for one in memory."""
     from lumyn.store import open_store
 
-    make_folder(_STORE.parent, private=True)
-    write_file(_STORE.parent / ".gitignore", "*\n")
-    existed = _STORE.exists()
-    open_store(str(_STORE), create=True).close()
+    open_store(config.store.url)  # says what is wrong with a URL that no store can be at
+    path = config.store.url.removeprefix(_SQLITE)
+    return None if path == ":memory:" else Path(path)
+
+
+def _create_store(path: Path, store_id: str | None) -> Written:
+    from lumyn.store import open_store
+
+    existed = path.exists()
+    if store_id is not None and not existed:
+        message = f"there is no store `{_shown(path)}`, and a new one would not be `{store_id}`, as `store.id` says"
+        hint = "restore the file; for a new store take `store.id` out first"
+        raise StoreUnavailableError(message, detail="STORE_NOT_FOUND", hint=hint)
+    own = path.parent.name == WORKSPACE_FOLDER
+    make_folder(path.parent, private=own)
+    if own:
+        write_file(path.parent / ".gitignore", "*\n")
+    open_store(str(path), create=True, store_id=store_id).close()
     return Written.KEPT if existed else Written.CREATED
+
+
+def _shown(path: Path) -> str:
+    """Return a path as it is called from the working directory."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _source_url() -> str | None:
@@ -144,9 +217,7 @@ def _source_url() -> str | None:
     return url if vcs.get("vcs") == "git" and _SOURCE_URL.fullmatch(url) else None
 
 
-def _report(
-    console: Console, results: dict[Written, list[str]], template: Template, *, changed: bool, force: bool
-) -> None:
+def _report(console: Console, results: dict[Written, list[str]], policy: str, *, changed: bool, force: bool) -> None:
     for written, style in ((Written.CREATED, "green"), (Written.REPLACED, "yellow"), (Written.KEPT, "dim")):
         for path in results[written]:
             console.line((written.value.ljust(10), style), path)
@@ -160,4 +231,4 @@ def _report(
     console.line("")
     console.line("next:")
     console.line("pytest --lumyn-vectors", indent=2)
-    console.line(f"lumyn policy show policies/{template.value}.yml", indent=2)
+    console.line(f"lumyn policy show {policy}", indent=2)
