@@ -6,9 +6,10 @@ Both directions go through nothing but the document, so that the engine can be a
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Context, Decimal
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 from z3_model import (
@@ -37,6 +38,8 @@ from lumyn.policy.scalars import is_blank, to_decimal
 
 _DIGEST = "sha256:" + "0" * 64
 _SHORT = Context(prec=12)
+_GREATEST_TRIED = 1_000_000
+"""The greatest factor that is looked for: enough for all below a million times as much again."""
 
 
 class UnrepresentableError(Exception):
@@ -224,23 +227,41 @@ def _counts(usd: Fraction, span: tuple[Fraction, Fraction], digits: int) -> tupl
     """
     low, high = max(span[0], Fraction(1, 10**9)), span[1]
     first, last = usd * 10**digits / high, usd * 10**digits / low
-    found = {
-        divisor * 2**twos * 5**fives
-        for divisor in _divisors(usd.numerator)
-        for fives in range(40)
-        for twos in range(80)
-        if first < divisor * 2**twos * 5**fives < last
-    }
-    return sorted(found), span[0] > 0
+    odd, whole = divisors(usd.numerator)
+    found = [count for divisor in odd for count in _times_twos_and_fives(divisor, last) if count > first]
+    return sorted(found), whole and span[0] > 0
 
 
-def _divisors(number: int) -> list[int]:
-    """Return the divisors of a number but for twos and fives."""
-    while number and number % 2 == 0:
-        number //= 2
-    while number and number % 5 == 0:
-        number //= 5
-    return [each for each in range(1, number + 1) if number % each == 0] if number else []
+def _times_twos_and_fives(number: int, limit: Fraction) -> Iterator[int]:
+    """Yield a number times every two and five, below a limit."""
+    fives = number
+    while fives < limit:
+        both = fives
+        while both < limit:
+            yield both
+            both *= 2
+        fives *= 5
+
+
+@cache
+def divisors(number: int) -> tuple[list[int], bool]:
+    """Return divisors of a number but for twos and fives, and whether they are all: two great primes stay together."""
+    for small in (2, 5):
+        while number and number % small == 0:
+            number //= small
+    divisors, tried = [1] if number else [], 3
+    while number > 1:
+        while number % tried and tried <= _GREATEST_TRIED and tried * tried <= number:
+            tried += 2
+        prime = tried if number % tried == 0 else number
+        power, grown = 1, divisors
+        while number % prime == 0:
+            number, power = number // prime, power * prime
+            grown = grown + [each * power for each in divisors]
+        if number == 1 and prime > _GREATEST_TRIED**2:
+            return grown, False
+        divisors = grown
+    return divisors, True
 
 
 def _factor(rate: Fraction) -> Decimal:
