@@ -39,14 +39,14 @@ def groups_of(rule: Document) -> list[Document]:
 
 
 def tidy(rule: Document) -> None:
-    """Drop conditions a rule says twice, which the loader refuses."""
-    seen: set[str] = set()
+    """Drop conditions a rule says twice, which the loader refuses; one key may be compared with several constants."""
+    seen: set[tuple[str, frozenset[Any]]] = set()
     for group in groups_of(rule):
-        for text in [*group]:
-            said = f"{text}: {group[text]!r}"
-            if text in seen or said in seen:
+        for text, constant in [*group.items()]:
+            said = text, frozenset(constant if isinstance(constant, list) else [constant])
+            if said in seen:
                 del group[text]
-            seen.add(text)
+            seen.add(said)
     for kind in BLOCKS:
         if kind in rule:
             left = rule[kind] if kind == "if" else [group for group in rule[kind] if group]

@@ -51,7 +51,7 @@ def about_reach(policy: Policy, tally: Tally) -> Iterator[str]:
         except OPEN:
             tally.add("reachability left open")
             return
-        tally.add("reachability", len(said))
+        tally.settle("reachability", len(said))
         for claim in {*said, *mine}:
             if said.get(claim) != mine.get(claim):
                 yield f"{action} {claim}: z3 {said.get(claim)}, boxes {mine.get(claim)}"
@@ -96,7 +96,7 @@ def _findings(
         tally.add("findings left open")
         return
     said = {each for each in said if each[0] in (*OF_RULES, "DEFAULT_REACHED")}
-    tally.add("findings", len(said))
+    tally.settle("findings", len(said))
     yield from (f"only check says {each}" for each in said - wanted)
     yield from (f"only z3 says {each}" for each in wanted - said)
 
@@ -116,7 +116,7 @@ def about_promises(policy: Policy, tally: Tally) -> Iterator[str]:
         if found.status is Status.UNKNOWN:
             tally.add("invariants left open")
             continue
-        tally.add(f"{invariant.kind} {found.status}")
+        tally.settle(f"{invariant.kind} {found.status}")
         if (found.status is Status.VIOLATED) != (action is not None):
             yield f"{invariant.name}: analysis {found.status}, z3 breaks it for {action}"
         elif not _shown(policy, found, tally):
@@ -155,7 +155,7 @@ def about_diff(old: Policy, new: Policy, tally: Tally) -> Iterator[str]:
         mine = {(each.before.verdict, each.after.verdict) for each in changes}
         mine = {move for move in mine if move[0] is not move[1]}
         tally.add("transitions", len(moves))
-        tally.add("actions that differ" if differ else "actions that do not differ")
+        tally.settle("actions that differ" if differ else "actions that do not differ")
         if mine != moves or bool(changes) != differ:
             yield f"{action}: analysis {sorted(mine)} {bool(changes)}, z3 {sorted(moves)} {differ}"
         before, after = asker.model(old), asker.model(new)
@@ -182,7 +182,7 @@ def about_mutants(policy: Policy, chosen: Sequence[Mutant], tally: Tally) -> Ite
             tally.add("mutants left open")
             continue
         severity = opinions[mutant.mutant_id]
-        tally.add("mutants that differ" if worst else "equivalent mutants")
+        tally.settle("mutants that differ" if worst else "equivalent mutants")
         if (worst and worst.severity) != severity:
             yield f"{mutant.mutant_id}: analysis {worst and worst.severity}, z3 {severity}"
         elif worst is not None:

@@ -38,9 +38,15 @@ class Tally:
     """What was asked and answered."""
 
     counts: Counter[str] = field(default_factory=Counter)
+    settled: int = 0
 
     def add(self, name: str, number: int = 1) -> None:
         self.counts[name] += number
+
+    def settle(self, name: str, number: int = 1) -> None:
+        """Count one question that both answered, and what the answer held."""
+        self.settled += 1
+        self.add(name, number)
 
 
 def actions(*policies: Policy) -> list[str]:
