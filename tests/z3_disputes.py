@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from z3_goals import edges, goals
 from z3_questions import (
     Asker,
     Tally,
@@ -25,6 +26,7 @@ from z3_record import differs
 from lumyn.analysis.boxes import BudgetExceededError
 from lumyn.analysis.cells import Space
 from lumyn.analysis.check import check
+from lumyn.analysis.coverage import cover
 from lumyn.analysis.diff import diff
 from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.mutation import Judge
@@ -99,6 +101,32 @@ def _findings(
     tally.settle("findings", len(said))
     yield from (f"only check says {each}" for each in said - wanted)
     yield from (f"only z3 says {each}" for each in wanted - said)
+
+
+def about_goals(policy: Policy, tally: Tally) -> Iterator[str]:
+    """Compare the coverage goals there are, and which of them no request can meet."""
+    found = {(goal.criterion, goal.name): goal for goal in cover(policy, ()).goals}
+    wanted = {(criterion, name): (actions, where) for criterion, name, actions, where in goals(policy)}
+    yield from (f"goal {name} of {criterion} is known to one only" for criterion, name in found.keys() ^ wanted.keys())
+    extra = edges(policy)
+    askers = {action: Asker(action, [policy], tally, extra) for action in actions(policy)}
+    for name in found.keys() & wanted.keys():
+        goal, (those, where) = found[name], wanted[name]
+        concerned = [action for action in askers if those is None or action in those]
+        try:
+            met = any(askers[action].find(where(askers[action].model(policy))) for action in concerned)
+        except OPEN:
+            met = None
+        if goal.unknown or met is None:
+            tally.add("goals left open")
+            continue
+        tally.settle("goals that can be met" if met else "goals that cannot")
+        if goal.infeasible is met:
+            yield f"goal {name}: infeasible {goal.infeasible}, z3 meets it {met}"
+        elif goal.case is not None:
+            asker = askers[goal.case.request["action"]["type"]]  # type: ignore[index, call-overload]
+            if not asker.confirms(policy, goal.case, where(asker.model(policy))):
+                yield f"goal {name}: z3 does not see it met by {goal.case}"
 
 
 def about_promises(policy: Policy, tally: Tally) -> Iterator[str]:

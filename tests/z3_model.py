@@ -433,7 +433,7 @@ class Model:
         """Return where a rule with conditions is true and where it is false."""
         blocks = []
         for block in rule.blocks:
-            groups = [both([self._condition(each) for each in group]) for group in block.groups]
+            groups = [both([self.condition(each) for each in group]) for group in block.groups]
             if block.kind is BlockKind.IF_ANY:
                 blocks.append((z3.Or([true for true, _ in groups]), z3.And([false for _, false in groups])))
             else:
@@ -446,7 +446,8 @@ class Model:
             return lacks, z3.Not(lacks)
         return self.truth(rule)
 
-    def _condition(self, condition: Condition) -> tuple[Any, Any]:
+    def condition(self, condition: Condition) -> tuple[Any, Any]:
+        """Return where a comparison holds and where it fails; elsewhere it is unknown."""
         if condition.fact != "risk.uncertainty":
             return self.facts.condition(condition)
         constant = Fraction(str(condition.operand))

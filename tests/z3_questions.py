@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import permutations
 from typing import Any
 
+from z3_goals import decides
 from z3_model import RATE, Facts, Model, Symbols, World, rules_of, z3
 from z3_record import differs
 from z3_requests import UnrepresentableError, pinned, request_of
@@ -139,15 +140,9 @@ def reached(policy: Policy, action: str, tally: Tally) -> dict[tuple[str, str], 
     for rule in model.rules:
         fires = model.fires(rule)
         stricter = [model.firing(v) for v in Verdict if v.strictness > rule.verdict.strictness]
-        rivals = [
-            model.possible(other) if rule.verdict is Verdict.TRUST and other.verdict is not Verdict.TRUST
-            else model.fires(other)
-            for other in model.rules
-            if other is not rule and other.verdict.strictness >= rule.verdict.strictness
-        ]  # fmt: skip
         engine = [model.engine] if rule.verdict is not Verdict.ABSTAIN else []
         found["fires", rule.rule_id] = asker.find(fires, check=_fired(asker, policy, rule))
-        found["decides", rule.rule_id] = asker.find(fires, z3.Not(z3.Or(model.engine, *rivals)))
+        found["decides", rule.rule_id] = asker.find(decides(model, rule))
         found["seen", rule.rule_id] = asker.find(fires, z3.Not(z3.Or(*engine, *stricter)))
     for verdict in Verdict:
         found["given", verdict] = asker.find(model.verdicts[verdict], check=_given(asker, policy, verdict))
@@ -230,7 +225,7 @@ def _broken(policy: Policy, invariant: Invariant, action: str, tally: Tally) -> 
 def violates(model: Model, invariant: Invariant) -> Any:
     """Return where a promise about verdicts is broken."""
     given = z3.Or([model.verdicts[verdict] for verdict in invariant.verdicts])
-    holds = z3.And([model._condition(each)[0] for each in invariant.conditions])
+    holds = z3.And([model.condition(each)[0] for each in invariant.conditions])
     return z3.And(given, holds if invariant.kind is InvariantKind.NEVER else z3.Not(holds))
 
 

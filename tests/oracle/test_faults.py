@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from rich_policies import Document, load
-from z3_disputes import about_diff, about_mutants, about_promises, about_reach
+from z3_disputes import about_diff, about_goals, about_mutants, about_promises, about_reach
 from z3_model import WHY_NOT, z3
 from z3_questions import Tally
 
@@ -100,6 +100,12 @@ OLD: Document = {
     ],
 }
 
+# At 0.7 and past it the second choice holds, too: no request is decided there by the first.
+CHOICE = rule("C5", "ESCALATE", if_any=[{"evidence.risk_gte": 0.7}, {"evidence.risk_gte": 0.5}])
+CHOOSING: Document = {
+    **OLD, "rules": [*RULES, CHOICE], "reason_codes": {**OLD["reason_codes"], "CODE_C5": "what it means"}
+}  # fmt: skip
+
 
 def edits() -> Iterator[Document]:
     """Yield policies that differ from it in one place each."""
@@ -127,6 +133,7 @@ def disputes() -> Iterator[str]:
     """Yield what the two disagree about; a defect that the analysis sees in itself counts."""
     old, tally = load(OLD), Tally()
     asked: list[Callable[[], Iterator[str]]] = [lambda: about_promises(old, tally), lambda: about_reach(old, tally)]
+    asked.append(lambda: about_goals(load(CHOOSING), tally))
     asked += [partial(about_diff, old, load(document), tally) for document in edits()]
     asked.append(lambda: about_mutants(old, mutants(old, Scope.FULL)[::9], tally))
     for ask in asked:
@@ -251,7 +258,14 @@ def one_action_is_enough(patch: Patch) -> None:
     patch.setattr(Judge, "_concerned", lambda judge, mutant: every(judge, mutant)[:1])
 
 
+def firing_anyway_is_decisive(patch: Patch) -> None:
+    """A boundary counts where its rule fires whatever the comparison says."""
+    around = View.around
+    patch.setattr(View, "around", lambda view, *given: (around(view, *given)[0], ()))
+
+
 FAULTS = [
+    firing_anyway_is_decisive,
     no_boundaries,
     no_wrong_types,
     unknown_is_false,

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from rich_policies import Document, edited_documents, load, promised_documents, rich_documents
 from strategies import ACTIONS, requests, similarities
-from z3_disputes import about_diff, about_mutants, about_promises, about_reach
+from z3_disputes import about_diff, about_goals, about_mutants, about_promises, about_reach
 from z3_model import WHY_NOT, Facts, Model, World, z3
 from z3_questions import Tally, accepted
 from z3_requests import pinned
@@ -93,6 +93,13 @@ def whole(action: dict[str, object], drawn: DecisionRequest) -> dict[str, object
 def test_reachability(document: Document) -> None:
     """Which rules fire, decide and are seen, which verdicts are given, which conditions could go."""
     settle(about_reach(load(document), TALLY))
+
+
+@given(document=rich_documents())
+@random_policies
+def test_goals(document: Document) -> None:
+    """Which coverage goals there are, and which of them no request can meet."""
+    settle(about_goals(load(document), TALLY))
 
 
 @given(document=promised_documents())
