@@ -30,25 +30,23 @@ def _then(verdict: str) -> dict[str, Any]:
     return {"verdict": verdict, "reason_codes": [f"C_{verdict}"]}
 
 
-def policy() -> Policy:
+def policy(*rules: dict[str, Any]) -> Policy:
+    """Return a policy of some rules, or of three about credits."""
+    asks: dict[str, Any] = {"id": "ASK", "stage": "REQUIREMENTS", "when": ACTION, "then": _then("QUERY")}
+    limit = {"amount_usd_lte": 50, "subject.roles_contains": "billing"}
+    own = [
+        asks,
+        rule("UNPAID", "ESCALATIONS", "ESCALATE", {"evidence.open_invoices_gt": 0}, BOTH),
+        rule("SMALL", "TRUST_PATHS", "TRUST", limit, ACTION),
+    ]
     return build_policy(
         {
             "schema_version": "policy.v0",
             "policy_id": "p",
             "policy_version": "1",
             "defaults": {"default_verdict": "ESCALATE", "default_reason_code": "NOTHING_MATCHED"},
-            "required_evidence": {"account.credit": ["account_id"]},
-            "rules": [
-                {"id": "ASK", "stage": "REQUIREMENTS", "when": ACTION, "then": _then("QUERY")},
-                rule("UNPAID", "ESCALATIONS", "ESCALATE", {"evidence.open_invoices_gt": 0}, BOTH),
-                rule(
-                    "SMALL",
-                    "TRUST_PATHS",
-                    "TRUST",
-                    {"amount_usd_lte": 50, "subject.roles_contains": "billing"},
-                    ACTION,
-                ),
-            ],
+            "required_evidence": {} if rules else {"account.credit": ["account_id"]},
+            "rules": [*(rules or own)],
         }
     )
 
@@ -82,6 +80,20 @@ def test_a_request_is_shown_with_what_the_edit_turns_on() -> None:
     assert lines[at + 1].endswith(": ESCALATE -> TRUST")
     at = next(place for place, line in enumerate(lines) if "amount_usd <= 50 dropped" in line)
     assert lines[at + 1].endswith("account.credit 50.01 USD: ESCALATE -> TRUST")
+
+
+def test_where_and_by_whom_is_named_when_the_edit_turns_on_it() -> None:
+    """An environment, a subject, values as a policy spells them; a verdict that no missing fact brought about."""
+    where = {"tenant.environment_is": "prod", "subject.type_is": "job", "evidence.backup_is": False}
+    never = rule("NEVER", "HARD_BLOCKS", "ABSTAIN", where, ACTION)
+    dollars = rule("DOLLARS", "ESCALATIONS", "ESCALATE", {"amount_currency_ne": "USD"}, ACTION)
+    small = rule("SMALL", "TRUST_PATHS", "TRUST", {"evidence.hosts_lte": 3}, ACTION)
+    found = {each.mutant.mutant_id: survivor_text(each) for each in assess(policy(never, dollars, small), []).survivors}
+    assert found["NEVER/constant/tenant.environment_is/dev"].endswith(", environment prod: ABSTAIN -> TRUST")
+    assert found["NEVER/constant/subject.type_is/agent"].endswith(", subject job: ABSTAIN -> TRUST")
+    assert found["NEVER/constant/backup_is/true"].endswith(", backup false: ABSTAIN -> TRUST")
+    assert found["NEVER/rule"].endswith(", environment prod, subject job: ABSTAIN -> TRUST")
+    assert found["DOLLARS/rule"].endswith("credit 1 SEK: ESCALATE -> TRUST")
 
 
 def test_a_request_is_shown_in_which_the_facts_of_the_edit_are_known() -> None:

@@ -186,10 +186,10 @@ def _on(grid: Grid, base: Outline, mutant: Mutant, action: str) -> Finding | Non
 
 
 def _known(grid: Grid, rows: int, mutant: Mutant, action: str) -> int:
-    """Return those of some requests in which what an edit is about is known, as far as there are any of them."""
+    """Return those of some requests in which what an edit is about is known, then what else its rules read, if any."""
     here = [each for rule in (*mutant.edited, *mutant.come) if rule.applies_to(action) for each in rule.conditions]
     changed = {id(condition) for condition in mutant.changed}
-    for condition in [each for each in here if id(each) in changed] or here:
+    for condition in sorted(here, key=lambda each: id(each) not in changed):
         if condition.operator.name != "present":
             _, unknown = grid.column(condition, mutant.base)
             rows = rows & ~unknown or rows

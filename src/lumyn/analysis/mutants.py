@@ -49,8 +49,19 @@ def mutants(policy: Policy, scope: Scope = Scope.CORE) -> list[Mutant]:
             continue
         for mutant in operator(Maker(policy, name)):
             count = known[mutant.mutant_id] = known.get(mutant.mutant_id, 0) + 1
-            found.append(mutant if count == 1 else replace(mutant, mutant_id=f"{mutant.mutant_id}#{count}"))
+            if not _says_twice(mutant):
+                found.append(mutant if count == 1 else replace(mutant, mutant_id=f"{mutant.mutant_id}#{count}"))
     return found
+
+
+def _says_twice(mutant: Mutant) -> bool:
+    """Return whether a condition becomes what another one of its rule says, which the loader refuses."""
+    for rule in (mutant.rules or {}).values():
+        conditions = () if rule is None else rule.conditions
+        facts = {condition.fact for condition in conditions}
+        if len(facts) < len(conditions) > len({condition.claim for condition in conditions}):
+            return True
+    return False
 
 
 # Conditions

@@ -96,6 +96,14 @@ class Condition:
     span: Span
 
     @property
+    def claim(self) -> tuple[str, str, Operand | frozenset[object]]:
+        """What it says, however it is written; a rule may say it once."""
+        operand = self.operand
+        constant = frozenset(operand) if isinstance(operand, tuple) else operand
+        # A boolean equals a number in Python and never here, so the type is part of what is compared.
+        return self.fact, f"{self.operator.name}:{type(operand).__name__}", constant
+
+    @property
     def evidence_key(self) -> str | None:
         """The evidence key it reads, or None for any other attribute."""
         return self.fact.removeprefix(EVIDENCE_PREFIX) if self.fact.startswith(EVIDENCE_PREFIX) else None

@@ -200,11 +200,7 @@ class RuleReader:
         seen: dict[tuple[str, str, Operand | frozenset[object]], Span],
         label: str,
     ) -> None:
-        operand = condition.operand
-        constant = frozenset(operand) if isinstance(operand, tuple) else operand
-        # A boolean equals a number in Python and never here, so the type is part of what is compared.
-        same = (condition.fact, f"{condition.operator.name}:{type(operand).__name__}", constant)
-        first = seen.setdefault(same, condition.span)
+        first = seen.setdefault(condition.claim, condition.span)
         if first is not condition.span:
             message = f"{quoted(condition.text)} in {label} repeats the condition at {first}"
             hint = "write it once; a condition that every group of `if_any` needs belongs in `if`"

@@ -5,6 +5,7 @@ Must not know where the figures came from, nor what a gate makes of them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Final
@@ -16,6 +17,7 @@ from lumyn.analysis.mutation import MutationReport, Survivor
 from lumyn.analysis.pairs import Difference, Severity
 from lumyn.analysis.witness import Case
 from lumyn.engine.normalize import USD
+from lumyn.model import JsonValue
 from lumyn.policy.operators import EVIDENCE_PREFIX
 from lumyn.policy.spec import FX_RATE_KEY
 from lumyn.report.run import Table
@@ -50,6 +52,15 @@ _MOST_TITLES: Final = 20
 _MOST_FACTS: Final = 2
 _LISTS: Final = {"subject.roles": ("subject", "roles"), "action.tags": ("action", "tags")}
 """Attributes that hold a list -> where a request has it."""
+_TEXTS: Final = {"subject.type": ("subject", "type"), "tenant.environment": ("tenant", "environment")}
+"""Attributes that hold one word -> where a request has it."""
+_CALLED: Final = {
+    "subject.type": "subject",
+    "tenant.environment": "environment",
+    "subject.roles": "roles",
+    "action.tags": "tags",
+}
+"""Attributes that are no evidence -> what readers call them."""
 
 
 def coverage_lines(report: CoverageReport) -> Iterator[str]:
@@ -159,17 +170,29 @@ def case_text(case: Case, facts: Sequence[str] = ()) -> str:
     for name in facts:
         if name == "risk.failure_similarity":
             said += f", failure similarity {case.similarity}"
-        elif name == "amount_usd" and isinstance(action, dict) and action.get("amount") is None:
+        elif name in ("amount_usd", "amount_currency") and isinstance(action, dict) and action.get("amount") is None:
             said += ", amount missing"
+        elif name in _TEXTS:
+            said += f", {_CALLED[name]} {_held(case, name) or 'missing'}"
         elif name in _LISTS:
-            part, key = _LISTS[name]
-            held = case.request[part]
-            members = held.get(key) if isinstance(held, dict) else None
-            said += f", {key} {', '.join(map(str, members)) if isinstance(members, list) and members else 'missing'}"
+            members = _held(case, name)
+            told = ", ".join(map(str, members)) if isinstance(members, list) else ""
+            said += f", {_CALLED[name]} {told or 'missing'}"
         elif isinstance(evidence, dict) and name.startswith(EVIDENCE_PREFIX):
             key = name.removeprefix(EVIDENCE_PREFIX)
-            said += f", {key} {evidence.get(key, 'missing')}"
+            said += f", {key} {_plain(evidence[key]) if key in evidence else 'missing'}"
     return said
+
+
+def _held(case: Case, name: str) -> JsonValue:
+    """Return what a request holds of an attribute that is no evidence, None: nothing."""
+    part, key = (_TEXTS if name in _TEXTS else _LISTS)[name]
+    held = case.request.get(part)
+    return held.get(key) if isinstance(held, dict) else None
+
+
+def _plain(value: JsonValue) -> str:
+    return value if isinstance(value, str) and value.strip() else json.dumps(value, ensure_ascii=False)
 
 
 def edit_text(mutant: Mutant) -> str:
