@@ -18,8 +18,6 @@ from lumyn.analysis.scale import Criterion, Scope, Severity
 from lumyn.analysis.witness import AnalysisDefectError
 from lumyn.model import JsonObject
 from lumyn.policy.spec import Policy
-from lumyn.report import strength_json
-from lumyn.report.beside import strength
 from lumyn.report.strength import SHOWN, coverage_lines, mutation_lines, stale_text
 from lumyn.vectors.decided import Decided
 from pytest_lumyn.measures import DefectError, Measured, Told
@@ -97,6 +95,8 @@ def _measured(covered: CoverageReport | None, mutated: MutationReport) -> Measur
 
 def _told(covered: CoverageReport | None, mutated: MutationReport) -> Told:
     from lumyn.analysis.shown import confirmed_coverage
+    from lumyn.report import strength_json
+    from lumyn.report.beside import strength
 
     covered = None if covered is None else confirmed_coverage(covered)
     return Told(

@@ -28,8 +28,8 @@ from lumyn.analysis.cells import Space
 from lumyn.analysis.check import check
 from lumyn.analysis.coverage import cover
 from lumyn.analysis.diff import diff
+from lumyn.analysis.judge import Judge
 from lumyn.analysis.mutant import Mutant
-from lumyn.analysis.mutation import Judge
 from lumyn.analysis.prove import Proof, Status, prove
 from lumyn.analysis.regions import View
 from lumyn.analysis.witness import AnalysisDefectError

@@ -16,8 +16,9 @@ from z3_model import RATE, Facts, Model, Symbols, World, rules_of, z3
 from z3_record import differs
 from z3_requests import UnrepresentableError, pinned, request_of
 
+from lumyn.analysis.difference import severity_of
 from lumyn.analysis.mutant import Mutant
-from lumyn.analysis.pairs import Severity, severity_of
+from lumyn.analysis.scale import Severity
 from lumyn.analysis.witness import Case
 from lumyn.core.requests import parse_request
 from lumyn.documents import Limits

@@ -19,7 +19,8 @@ from lumyn.analysis.cells import Space
 from lumyn.analysis.diff import diff
 from lumyn.analysis.mutants import Scope, mutants
 from lumyn.analysis.observations import observe
-from lumyn.analysis.pairs import Pair, Severity
+from lumyn.analysis.pairs import Pair
+from lumyn.analysis.scale import Severity
 from lumyn.analysis.witness import case_at, evaluate, outcome_of
 from lumyn.model import Verdict
 from lumyn.policy.loader import parse_policy

@@ -20,7 +20,7 @@ from lumyn.analysis.grid import Grid
 from lumyn.analysis.judge import Judge
 from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.mutants import Scope, mutants
-from lumyn.analysis.pairs import Severity
+from lumyn.analysis.scale import Severity
 from lumyn.policy.spec import Policy
 
 UNKNOWN = "unknown"

@@ -57,6 +57,7 @@ def test_known_or_found_out_it_is_the_same(policy: Policy, asked: list[tuple[Dec
     assert (now.killed, now.equivalent, now.unknown) == (then.killed, then.equivalent, then.unknown)
     for one, other in [*zip(now.survivors, then.survivors, strict=True)][::20]:
         assert (one.mutant.mutant_id, one.difference) == (other.mutant.mutant_id, other.difference)
+    assert fresh.shown == kept.shown == Knowledge.unpack(json.loads(json.dumps(fresh.pack()))).shown
 
 
 def test_goals_that_would_be_called_alike_are_told_apart() -> None:

@@ -20,12 +20,14 @@ from strategies import ACTIONS, build_policy, examples, policies, requests, simi
 
 from lumyn.analysis.boxes import BudgetExceededError
 from lumyn.analysis.cells import Space
+from lumyn.analysis.judge import Judge
 from lumyn.analysis.matrix import Matrix
 from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.mutants import OPERATORS_OF, Scope, mutants
-from lumyn.analysis.mutation import Judge, MutationReport, assess
+from lumyn.analysis.mutation import MutationReport, assess
 from lumyn.analysis.observations import Observation, observe
-from lumyn.analysis.pairs import Pair, Severity
+from lumyn.analysis.pairs import Pair
+from lumyn.analysis.scale import Severity
 from lumyn.analysis.witness import AnalysisDefectError, case_at, evaluate, outcome_of
 from lumyn.engine.evaluator import compile_policy
 from lumyn.engine.normalize import derive_facts

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from plugin.shop import POLICY
 
+from lumyn.analysis import redecide
 from lumyn.analysis.judge import Judge
 from lumyn.analysis.knowledge import Answer, Knowledge
 from lumyn.testing import Repo, Run
@@ -236,10 +237,41 @@ def test_what_is_known_of_a_policy_outlives_its_vectors(repo: Repo, monkeypatch:
     assert told(repo, *WITHOUT) == after
 
 
+ASKED = ("intent: refund a customer", "intent: refund the customer")
+"""An edit of every request that changes no decision."""
+
+
+def test_what_a_gate_decided_is_shown_for_other_vectors_too(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under the same policy it comes out the same, and is not decided again."""
+    decided: list[object] = []
+    confirm = redecide.confirmed
+    monkeypatch.setattr(redecide, "confirmed", lambda *parts: decided.append(parts) or confirm(*parts))
+    told(repo)
+    assert decided
+    decided.clear()
+    repo.replace(FILE, *ASKED)
+    after = told(repo)
+    assert not decided
+    assert after == told(repo, *WITHOUT)
+    assert decided  # the test can fail
+
+
+def test_a_run_with_an_edited_vector_loads_nothing_that_searches(make_repo: Callable[..., Repo]) -> None:
+    """All there is to find out about the policy is known: vectors are edited far more often than policies."""
+    repo = make_repo({"conftest.py": ANALYSIS_LOADED})
+    options = ("--lumyn-vectors", "--lumyn-coverage", "-s")
+    repo.run_pytest(*options)
+    repo.replace(FILE, *ASKED)
+    text = repo.run_pytest(*options, own_process=True).text
+    assert "lumyn.analysis.mutation" in text
+    for name in ("boxes", "cells", "grid", "judge", "pairs", "redecide", "regions"):
+        assert (f"lumyn.analysis.{name}'" in text) == (name == "boxes"), name
+
+
 @pytest.mark.parametrize("mutant", ["R050/rule", "R020/rule"], ids=["killed", "surviving"])
 def test_what_is_known_and_cannot_be_stops_the_run(repo: Repo, home: Path, mutant: str) -> None:
-    """That a mutant a vector notices is proved equivalent, or that a request tells one where the engine sees none."""
-    measured(repo)
+    """That a mutant a vector notices is proved equivalent, or that a request shows another kind of change."""
+    told(repo)
     cache, name = strength_cache(repo, home), "known:core:policies/shop.yml"
     lines = cache.get(name)
     assert lines is not None
@@ -248,7 +280,7 @@ def test_what_is_known_and_cannot_be_stops_the_run(repo: Repo, home: Path, mutan
     if mutant == "R050/rule":
         known.mutants[mutant] = Answer.NONE
     else:
-        known.cases[mutant] = next(case for other, case in known.cases.items() if other != mutant)
+        known.shown[mutant] = next(each for each in known.shown.values() if each.severity != known.mutants[mutant])
     cache.put(name, [lines[0], json.dumps(known.pack())])
     repo.replace(FILE, OVER_LIMIT, FURTHER)
     run = measured(repo)

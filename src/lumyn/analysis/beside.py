@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lumyn.analysis.mutant import conditions_of, operand_text
-from lumyn.analysis.pairs import Severity
+from lumyn.analysis.scale import Severity
 from lumyn.digest import canonical_text, freeze
 from lumyn.model import JsonObject, Mode
 from lumyn.policy.spec import MemorySpec, Policy

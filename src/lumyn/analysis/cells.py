@@ -20,7 +20,7 @@ from lumyn.analysis.dimension import (
     Atom,
     Cells,
     Dimension,
-    Raw,
+    Point,
     atom_of,
     bits,
     lowest,
@@ -34,9 +34,6 @@ from lumyn.policy.operators import EVIDENCE_PREFIX
 from lumyn.policy.spec import FX_RATE_KEY, Condition, EvidenceSpec, Policy
 
 __all__ = ["MISSING", "MONEY", "Point", "Space", "SpaceTooLargeError", "reads_alike"]
-
-Point: TypeAlias = "Mapping[str, Raw]"
-"""One value for each dimension, by name."""
 
 Counts: TypeAlias = "tuple[tuple[int, int], ...]"
 """How many keys are unusable and how many matter, for each uncertainty that is told apart."""

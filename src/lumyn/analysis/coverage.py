@@ -8,19 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 from lumyn.analysis.boxes import BUDGET, Box, BudgetExceededError
-from lumyn.analysis.candidates import SpaceTooLargeError
-from lumyn.analysis.cells import Space
 from lumyn.analysis.dimension import lowest
 from lumyn.analysis.goal import CoverageReport, Goal
 from lumyn.analysis.knowledge import Answer, Knowledge
 from lumyn.analysis.matrix import Matrix
 from lumyn.analysis.mutant import shown, step_of
 from lumyn.analysis.observations import Observation
-from lumyn.analysis.rates import RateBook
-from lumyn.analysis.regions import RuleBoxes, View, actions_of
 from lumyn.analysis.scale import Criterion
 from lumyn.analysis.sheet import Sheet
 from lumyn.analysis.witness import AnalysisDefectError, Case, case_at
@@ -28,6 +25,10 @@ from lumyn.model import Verdict
 from lumyn.policy.operators import OPERATORS
 from lumyn.policy.scalars import decimal_text
 from lumyn.policy.spec import Condition, Policy, Rule
+
+if TYPE_CHECKING:
+    from lumyn.analysis.cells import Space
+    from lumyn.analysis.regions import RuleBoxes, View
 
 __all__ = ["CoverageReport", "Criterion", "Goal", "boundaries", "cover", "goals_met", "settled"]
 
@@ -54,7 +55,7 @@ def cover(
         AnalysisDefectError: A vector meets a goal that no request can: the analysis contradicts the engine.
     """
     matrix = Matrix.of(policy, observations)
-    model = _Model(policy, limit, book=matrix.book)
+    model = _Model(policy, matrix, limit)
     known = Knowledge() if known is None else known
     goals = tuple(_settled(matrix, model, wanted, known) for wanted in _wanted(policy, matrix))
     return CoverageReport(policy=policy, goals=goals, observed=len(matrix.rows))
@@ -74,7 +75,7 @@ def settled(policy: Policy, names: Collection[str], spaces: Mapping[str, Space])
         spaces: Of the policy's actions, `boundaries` told apart.
     """
     nothing = Matrix(policy, ())
-    model = _Model(policy, BUDGET, spaces)
+    model = _Model(policy, nothing, BUDGET, spaces)
     wanted = ((f"{each.goal.criterion}:{each.goal.name}", each) for each in _wanted(policy, nothing))
     return {name: _settle(nothing, model, each) for name, each in wanted if name in names}
 
@@ -101,22 +102,33 @@ class _Wanted(NamedTuple):
 class _Model:
     """The spaces and views of a policy's actions, made when they are first needed."""
 
-    def __init__(
-        self, policy: Policy, limit: int, spaces: Mapping[str, Space] | None = None, book: RateBook | None = None
-    ) -> None:
+    def __init__(self, policy: Policy, matrix: Matrix, limit: int, spaces: Mapping[str, Space] | None = None) -> None:
         self.policy = policy
         self._spaces = spaces or {}
-        self._book = book
-        self.actions = actions_of(policy)
+        self._matrix = matrix
         self._limit = limit
         self._views: dict[str, View] = {}
+
+    @cached_property
+    def actions(self) -> list[str]:
+        """Every action type to look at."""
+        from lumyn.analysis.regions import actions_of
+
+        return actions_of(self.policy)
 
     def view(self, action: str) -> View:
         """Return the policy over one action, boundaries told apart."""
         found = self._views.get(action)
         if found is None:
+            from lumyn.analysis.cells import Space
+            from lumyn.analysis.regions import View
+
             space = self._spaces.get(action) or Space(
-                action, [self.policy], extra=boundaries(self.policy, action), limit=self._limit, book=self._book
+                action,
+                [self.policy],
+                extra=boundaries(self.policy, action),
+                limit=self._limit,
+                book=self._matrix.book,
             )
             found = self._views[action] = View(space, self.policy)
         return found
@@ -151,6 +163,8 @@ def _settled(matrix: Matrix, model: _Model, wanted: _Wanted, known: Knowledge) -
 def _settle(matrix: Matrix, model: _Model, wanted: _Wanted) -> Goal:
     if wanted.rows:
         return replace(wanted.goal, covered_by=matrix.rows[lowest(wanted.rows)].name)
+    from lumyn.analysis.candidates import SpaceTooLargeError
+
     unknown = False
     try:
         for action, starts, avoid in wanted.questions(model):

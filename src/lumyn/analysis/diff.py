@@ -13,11 +13,13 @@ from lumyn.analysis.beside import Beside, besides
 from lumyn.analysis.boxes import BUDGET, Box, BudgetExceededError
 from lumyn.analysis.candidates import SpaceTooLargeError
 from lumyn.analysis.cells import Space, reads_alike
+from lumyn.analysis.difference import Difference
 from lumyn.analysis.matrix import Matrix
 from lumyn.analysis.observations import Observation
-from lumyn.analysis.pairs import Difference, Pair, Severity
+from lumyn.analysis.pairs import Pair
 from lumyn.analysis.rates import RateBook
 from lumyn.analysis.regions import actions_of
+from lumyn.analysis.scale import Severity
 from lumyn.analysis.sheet import Sheet
 from lumyn.model import JsonObject, Stage, Verdict
 from lumyn.policy.spec import Policy, Rule

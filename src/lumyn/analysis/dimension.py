@@ -23,6 +23,7 @@ __all__ = [
     "Atom",
     "Cells",
     "Dimension",
+    "Point",
     "Raw",
     "State",
     "atom_of",
@@ -39,6 +40,9 @@ RATE: Final = EVIDENCE_PREFIX + FX_RATE_KEY
 MONEY_FACTS: Final = ("amount_usd", "amount_currency", RATE)
 
 Raw: TypeAlias = "JsonValue | Decimal | tuple[str, ...] | Money"
+Point: TypeAlias = "Mapping[str, Raw]"
+"""One value for each dimension, by name."""
+
 Atom: TypeAlias = "tuple[int, str, str, type, object]"
 """A comparison: the reading, the fact, the operator, and the type and value of the constant."""
 

@@ -13,7 +13,8 @@ from typing import Final
 from lumyn.analysis.boxes import Box
 from lumyn.analysis.copies import Sections, Twins, apart, ascending, twins_of
 from lumyn.analysis.dimension import RATE
-from lumyn.analysis.regions import GUARDED, View
+from lumyn.analysis.regions import View
+from lumyn.analysis.tally import GUARDED
 from lumyn.model import Verdict
 from lumyn.policy.spec import EvidenceType, Policy
 

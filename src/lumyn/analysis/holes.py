@@ -15,7 +15,7 @@ from lumyn.analysis.matrix import Matrix
 from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.mutants import Scope, mutants
 from lumyn.analysis.observations import Observation
-from lumyn.analysis.pairs import Severity
+from lumyn.analysis.scale import Severity
 from lumyn.policy.spec import Condition, Policy, Rule
 
 __all__ = ["SHOWN_GOALS", "Holes", "Left"]

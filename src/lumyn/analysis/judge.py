@@ -11,13 +11,15 @@ from typing import Final, NamedTuple
 
 from lumyn.analysis.boxes import BUDGET, BudgetExceededError
 from lumyn.analysis.cells import Space
+from lumyn.analysis.difference import Difference, severity_of
 from lumyn.analysis.dimension import atom_of, lowest
 from lumyn.analysis.grid import Grid, Slices
 from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.outline import Outline, says_the_same
-from lumyn.analysis.pairs import Difference, Pair, Severity, severity_of
+from lumyn.analysis.pairs import Pair
 from lumyn.analysis.rates import RateBook
 from lumyn.analysis.regions import View, actions_of
+from lumyn.analysis.scale import Severity
 from lumyn.analysis.witness import AnalysisDefectError, Case, case_at, evaluate, outcome_of
 from lumyn.policy.operators import EVIDENCE_PREFIX
 from lumyn.policy.spec import Condition, Policy, Rule

@@ -11,8 +11,11 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from lumyn.analysis.difference import Difference
+from lumyn.analysis.observations import outcome_document
 from lumyn.analysis.scale import Severity
 from lumyn.analysis.witness import Case
+from lumyn.core.records import evaluation_of
 
 __all__ = ["Answer", "Knowledge"]
 
@@ -36,24 +39,24 @@ class Knowledge:
 
     Attributes:
         mutants: Id of a mutant -> how grave the gravest request is that tells it from the policy.
-        cases: Id of a mutant -> that request, where it was asked for.
+        shown: Id of a mutant -> that request as a gate decided it, where it was asked for.
         goals: Goal as `criterion:name` -> a request that meets it.
     """
 
     mutants: dict[str, Severity | Answer] = field(default_factory=dict)
-    cases: dict[str, Case] = field(default_factory=dict)
+    shown: dict[str, Difference] = field(default_factory=dict)
     goals: dict[str, Case | Answer] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
         """How much is known: it grows with whatever is noted."""
-        return len(self.mutants) + len(self.cases) + len(self.goals)
+        return len(self.mutants) + len(self.shown) + len(self.goals)
 
     def pack(self) -> Packed:
         """Return all of it as plain JSON data."""
         return {
             "mutants": {name: each.value for name, each in self.mutants.items()},
-            "cases": {name: _pack(case) for name, case in self.cases.items()},
+            "shown": {name: _pack_difference(each) for name, each in self.shown.items()},
             "goals": {name: _pack(each) if isinstance(each, Case) else each.value for name, each in self.goals.items()},
         }
 
@@ -65,7 +68,7 @@ class Knowledge:
                 name: Severity(each) if isinstance(each, int) else Answer(each)
                 for name, each in data["mutants"].items()
             },
-            cases={name: _case(each) for name, each in data["cases"].items()},
+            shown={name: _difference(each) for name, each in data["shown"].items()},
             goals={
                 name: Answer(each) if isinstance(each, str) else _case(each) for name, each in data["goals"].items()
             },
@@ -79,3 +82,15 @@ def _pack(case: Case) -> list[object]:
 def _case(packed: list[Any]) -> Case:
     request, similarity = packed
     return Case(request=request, similarity=Decimal(similarity))
+
+
+def _pack_difference(difference: Difference) -> list[object]:
+    outcomes = (outcome_document(each) for each in (difference.before, difference.after))
+    return [_pack(difference.case), *outcomes, difference.rule, difference.by_gate]
+
+
+def _difference(packed: list[Any]) -> Difference:
+    case, before, after, rule, by_gate = packed
+    return Difference(
+        case=_case(case), before=evaluation_of(before), after=evaluation_of(after), rule=rule, by_gate=by_gate
+    )

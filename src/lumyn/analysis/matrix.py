@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from lumyn.analysis.dimension import bits, lowest
 from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.observations import Observation
-from lumyn.analysis.rates import RateBook
 from lumyn.analysis.sheet import Sheet
 from lumyn.analysis.table import Table, mask_of
 from lumyn.model import Evaluation
 from lumyn.policy.spec import Policy
+
+if TYPE_CHECKING:
+    from lumyn.analysis.rates import RateBook
 
 __all__ = ["Matrix"]
 
@@ -28,13 +31,11 @@ class Matrix:
     Attributes:
         table: The requests.
         base: How they come out under the policy.
-        book: What rates can be, for all who span what could be asked besides.
     """
 
     def __init__(self, policy: Policy, observations: Iterable[Observation]) -> None:
         self.table = Table(policy, observations)
         self.base = Sheet(self.table, policy)
-        self.book = RateBook()
         self._before: dict[int, Evaluation] = {}
 
     @classmethod
@@ -46,6 +47,13 @@ class Matrix:
     def rows(self) -> Sequence[Observation]:
         """The observations."""
         return self.table.rows
+
+    @cached_property
+    def book(self) -> RateBook:
+        """What rates can be, for all who span what could be asked besides."""
+        from lumyn.analysis.rates import RateBook
+
+        return RateBook()
 
     @cached_property
     def outcomes(self) -> Sequence[Evaluation]:

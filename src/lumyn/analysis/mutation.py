@@ -12,19 +12,19 @@ from time import process_time
 from typing import Final
 
 from lumyn.analysis.boxes import BUDGET
-from lumyn.analysis.judge import Judge
+from lumyn.analysis.difference import Difference
 from lumyn.analysis.knowledge import Answer, Knowledge
 from lumyn.analysis.matrix import Matrix
 from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.mutants import Scope, mutants, reach_of
 from lumyn.analysis.observations import Observation
 from lumyn.analysis.opinions import Opinions
-from lumyn.analysis.pairs import Difference, Severity
+from lumyn.analysis.scale import Severity
 from lumyn.analysis.witness import AnalysisDefectError
 from lumyn.model import JsonObject
 from lumyn.policy.spec import Policy
 
-__all__ = ["Judge", "MutationReport", "Survivor", "assess"]
+__all__ = ["MutationReport", "Survivor", "assess"]
 
 PATIENCE_S: Final = 0.05
 
@@ -176,7 +176,7 @@ def assess(
             killed[mutant.mutant_id] = matrix.rows[place].name
             noticed.append((mutant, matrix.rows[place].name))
     patience_s = max(patience_s, process_time() - began)
-    opinions = Opinions(Judge(policy, made, limit=limit, book=matrix.book), Knowledge() if known is None else known)
+    opinions = Opinions(matrix, made, Knowledge() if known is None else known, limit=limit)
     accepted = accepted or {}
     survivors: list[Survivor] = []
     equivalent: list[str] = []

@@ -11,9 +11,8 @@ from operator import xor
 from typing import Final
 
 from lumyn.analysis.mutant import Mutant, other_reads
-from lumyn.analysis.regions import GUARDED
 from lumyn.analysis.table import Columns, Truths, any_of
-from lumyn.analysis.tally import Tally
+from lumyn.analysis.tally import GUARDED, Tally
 from lumyn.model import Verdict
 from lumyn.policy.spec import BlockKind, Condition, Policy, Rule
 

@@ -6,58 +6,22 @@ Exact at the level of the record: verdict, reason codes, matched rules, queries,
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 
 from lumyn.analysis.boxes import EVERYWHERE, Box, BudgetExceededError
 from lumyn.analysis.cells import Space
+from lumyn.analysis.difference import Difference
 from lumyn.analysis.outline import says_the_same
-from lumyn.analysis.regions import GUARDED, Region, RuleBoxes, View
+from lumyn.analysis.regions import Region, RuleBoxes, View
 from lumyn.analysis.scale import Severity
-from lumyn.analysis.witness import AnalysisDefectError, Case, case_at, evaluate, outcome_of
-from lumyn.model import Evaluation, Verdict
+from lumyn.analysis.tally import GUARDED
+from lumyn.analysis.witness import AnalysisDefectError, case_at, evaluate, outcome_of
+from lumyn.model import Verdict
 from lumyn.policy.spec import Policy
 
-__all__ = ["Difference", "Pair", "Severity", "severity_between", "severity_of"]
+__all__ = ["Pair"]
 
 _MOST_PATTERNS = 512
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """
-    A request that two policies decide differently, as the engine itself decided it under both.
-
-    Attributes:
-        rule: Id of the rule whose change it shows, or None.
-        by_gate: Whether a gate decided the request so under both policies; False where no memory that was tried gives
-            the similarity, None before it was asked.
-    """
-
-    case: Case
-    before: Evaluation
-    after: Evaluation
-    rule: str | None = None
-    by_gate: bool | None = None
-
-    @property
-    def severity(self) -> Severity:
-        """What kind of change the request shows."""
-        return severity_of(self.before, self.after)
-
-
-def severity_of(before: Evaluation, after: Evaluation) -> Severity:
-    """Return what kind of change lies between two outcomes of one request."""
-    return severity_between(before.verdict, after.verdict)
-
-
-def severity_between(before: Verdict, after: Verdict) -> Severity:
-    """Return what kind of change lies between two verdicts; where they are one, only codes can differ."""
-    if after is Verdict.TRUST and before is not Verdict.TRUST:
-        return Severity.NEW_TRUST
-    if after.strictness < before.strictness:
-        return Severity.LOOSER
-    return Severity.TIGHTER if after is not before else Severity.CODES
 
 
 class Pair:

@@ -18,6 +18,7 @@ from lumyn.analysis.cells import Space
 from lumyn.analysis.changes import apart, changed, value_at
 from lumyn.analysis.choosing import choose
 from lumyn.analysis.coverage import boundaries, goals_met, settled
+from lumyn.analysis.difference import severity_between
 from lumyn.analysis.dimension import bits, truth_of
 from lumyn.analysis.edits import Base, edits, reduced
 from lumyn.analysis.everyday import everyday
@@ -27,7 +28,6 @@ from lumyn.analysis.judge import Judge
 from lumyn.analysis.matrix import Matrix
 from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.observations import Observation
-from lumyn.analysis.pairs import severity_between
 from lumyn.analysis.regions import actions_of
 from lumyn.analysis.starts import Starts, to_remember
 from lumyn.analysis.witness import Case, evaluate, outcome_of, parsed

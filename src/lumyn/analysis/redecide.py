@@ -10,8 +10,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, Self
 
+from lumyn.analysis.difference import Difference
 from lumyn.analysis.experience import Experience, Likeness
-from lumyn.analysis.pairs import Difference
 from lumyn.analysis.witness import AnalysisDefectError, Case, evaluate, outcome_of
 from lumyn.core.clock import FixedClock, SeededIds
 from lumyn.core.decide import Gate

@@ -13,14 +13,14 @@ from typing import Final, NamedTuple, TypeAlias
 from lumyn.analysis.boxes import Box, meet
 from lumyn.analysis.cells import MISSING, Space
 from lumyn.analysis.rates import ASK, FX_OUT_OF_BOUNDS
+from lumyn.analysis.tally import GUARDED
 from lumyn.engine.normalize import EVIDENCE_OUT_OF_RANGE, EVIDENCE_TYPE_INVALID, EVIDENCE_VALUE_UNKNOWN
 from lumyn.engine.outcome import LUMYN_EVIDENCE_INVALID, LUMYN_FX_OUT_OF_BOUNDS
-from lumyn.model import Stage, Verdict
+from lumyn.model import Verdict
 from lumyn.policy.spec import BlockKind, Condition, Policy, Rule
 
-__all__ = ["GUARDED", "INVALID_CODES", "Region", "RuleBoxes", "View", "actions_of"]
+__all__ = ["INVALID_CODES", "Region", "RuleBoxes", "View", "actions_of"]
 
-GUARDED: Final = frozenset({Stage.REQUIREMENTS, Stage.HARD_BLOCKS, Stage.ESCALATIONS})
 INVALID_CODES: Final = (EVIDENCE_TYPE_INVALID, EVIDENCE_OUT_OF_RANGE, EVIDENCE_VALUE_UNKNOWN)
 _UNNAMED: Final = "some.other_action"
 

@@ -6,12 +6,15 @@ Must not know requests, nor how the truth of a rule was found.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
-from lumyn.analysis.regions import GUARDED
-from lumyn.model import Verdict
+from lumyn.model import Stage, Verdict
 from lumyn.policy.spec import Rule
 
-__all__ = ["Tally"]
+__all__ = ["GUARDED", "Tally"]
+
+GUARDED: Final = frozenset({Stage.REQUIREMENTS, Stage.HARD_BLOCKS, Stage.ESCALATIONS})
+"""The stages of guards: one that is undetermined keeps anything from being trusted."""
 
 
 class Tally:

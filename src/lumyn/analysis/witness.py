@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from lumyn.analysis.cells import MONEY, Point
+from lumyn.analysis.dimension import MONEY, Point
 from lumyn.analysis.money import Money
 from lumyn.analysis.numbers import GREATEST
 from lumyn.core.requests import parse_request

@@ -36,6 +36,7 @@ __all__ = [
     "RECORD_VERSION",
     "DecisionRecord",
     "PolicyRef",
+    "evaluation_of",
     "normalised",
     "permits",
     "record_from_json",
@@ -297,7 +298,7 @@ def _record(data: JsonObject, text: str) -> DecisionRecord:
             policy_hash=policy["policy_hash"],
             mode=Mode(policy["mode"]),
         ),
-        evaluation=_evaluation(data),
+        evaluation=evaluation_of(data),
         similarity=Similarity(
             score=_decimal(failure["score"]),
             top_k=tuple(_match(match) for match in cast("list[dict[str, JsonValue]]", failure["top_k"])),
@@ -312,7 +313,8 @@ def _record(data: JsonObject, text: str) -> DecisionRecord:
     )
 
 
-def _evaluation(data: JsonObject) -> Evaluation:
+def evaluation_of(data: JsonObject) -> Evaluation:
+    """Return what a policy decided, as a record or a part of one tells it."""
     rules = cast("list[dict[str, JsonValue]]", data["matched_rules"])
     queries = cast("list[dict[str, str]]", data.get("queries", []))
     return Evaluation(

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from typing import Final
 
 from lumyn.analysis.coverage import CoverageReport, Criterion, Goal
+from lumyn.analysis.difference import Difference
 from lumyn.analysis.dimension import RATE
 from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.mutation import MutationReport, Survivor
-from lumyn.analysis.pairs import Difference, Severity
+from lumyn.analysis.scale import Severity
 from lumyn.analysis.witness import Case
 from lumyn.engine.normalize import USD
 from lumyn.model import JsonValue
@@ -107,6 +107,8 @@ def stale_text(report: MutationReport, name: str) -> str:
         return f"{name}, which {vector} notices: take it out"
     if name in report.equivalent:
         return f"{name}, which no request can tell from the policy: take it out"
+    from difflib import get_close_matches
+
     near = get_close_matches(name, [each.mutant.mutant_id for each in report.survivors], n=1)
     return f"{name}, which is no edit of this policy: {f'is {near[0]} meant?' if near else 'take it out'}"
 

@@ -111,7 +111,7 @@ def _named(name: str, policy: Policy) -> dict[str, object]:
 
 
 def _fails(found: PolicyDiff, fail_on: list[FailOn]) -> bool:
-    from lumyn.analysis.pairs import Severity
+    from lumyn.analysis.scale import Severity
 
     if found.untold and fail_on:
         return True
