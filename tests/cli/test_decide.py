@@ -100,6 +100,18 @@ def test_no_value_of_a_request_is_echoed(lumyn: Lumyn, workspace: Path) -> None:
     assert "ticket_id" in result.err
 
 
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="needs /dev/fd")
+def test_process_substitution_is_told_where_pipes_go(lumyn: Lumyn, workspace: Path) -> None:
+    """`lumyn decide <(make-request)`: bash passes the name of a pipe."""
+    ends = os.pipe()
+    try:
+        result = lumyn("decide", f"/dev/fd/{ends[0]}")
+    finally:
+        for end in ends:
+            os.close(end)
+    assert (3, True) == (result.code, "`COMMAND | lumyn decide -`" in result.err)
+
+
 @pytest.mark.parametrize("kind", ["missing", "folder", "fifo"])
 def test_a_file_that_is_none_is_exit_3_and_never_waits(lumyn: Lumyn, workspace: Path, kind: str) -> None:
     path = workspace / "r.json"

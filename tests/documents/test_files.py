@@ -46,6 +46,17 @@ def test_fifo_directory_and_device_are_not_files(tmp_path: Path) -> None:
         assert "PATH_NOT_FILE" == code(path)
 
 
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="needs /dev/fd")
+def test_a_pipe_that_has_no_path_of_its_own_is_not_a_file() -> None:
+    """`<(command)` of a shell is one; it is there, but nothing that could be read twice or bounded."""
+    ends = os.pipe()
+    try:
+        assert "PATH_NOT_FILE" == code(Path(f"/dev/fd/{ends[0]}"))
+    finally:
+        for end in ends:
+            os.close(end)
+
+
 def test_unusable_path(tmp_path: Path) -> None:
     """A loop of links or a NUL in the name is a problem, not a traceback."""
     (tmp_path / "loop").symlink_to("loop")

@@ -69,7 +69,8 @@ def read_bytes(
             `PATH_NOT_READABLE`, or `TOO_LARGE`.
     """
     try:
-        real = path.resolve()
+        # Without a root nothing is resolved: what `/dev/fd/63` leads to, a pipe, has no path of its own to be found at.
+        real = path if root is None else path.resolve()
         if root is not None and not real.is_relative_to(root.resolve()):
             raise error([Problem(code="PATH_OUTSIDE_ROOT", message=f"`{path}` leads outside `{root}`")])
         _require_regular(os.stat(real), path, error)
