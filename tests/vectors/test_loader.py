@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from vector_suites import HEAD_LINES, Root
+from vector_suites import HEAD, HEAD_LINES, Root
 
 from lumyn.errors import InvalidVectorError
 from lumyn.model import Label, Mode, Verdict
@@ -634,6 +634,56 @@ def test_problems_of_the_file_come_with_those_of_its_vectors(suite_root: Root) -
     with pytest.raises(InvalidVectorError) as raised:
         suite_root.suite(text)
     assert ["CASE_ID_DUPLICATE", "EXPECT_EMPTY"] == [problem.code for problem in raised.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("name: small is trusted", "FIELD_PATTERN"),
+        ("name: 3", "TYPE_INVALID"),
+        ("name: same", "CASE_ID_DUPLICATE"),
+        ("why: it has none", "FIELD_MISSING"),
+    ],
+)
+def test_a_vector_without_a_usable_name_is_read_all_the_same(suite_root: Root, name: str, code: str) -> None:
+    """What else is wrong with it is told, and a fixture that it uses is used."""
+    text = f"""\
+    - name: same
+      request: {{$use: small}}
+      {TRUST}
+    - {name}
+      request: {{$use: other}}
+      expect: {{verdict: TRUST, reason_code: [ACME_SMALL]}}
+    """
+    with pytest.raises(InvalidVectorError) as raised:
+        suite_root.suite(text, head=HEAD + "    other: {$use: small, $with: {action.amount.value: 11}}\n")
+    assert [code, "FIELD_UNKNOWN"] == [problem.code for problem in raised.value.problems]
+
+
+def test_a_name_with_blanks_is_told_what_would_do(suite_root: Root) -> None:
+    """The commonest first mistake."""
+    with pytest.raises(InvalidVectorError) as raised:
+        suite_root.suite(f"- name: A refund (small) is trusted!\n  request: {{$use: small}}\n  {TRUST}\n")
+    (problem,) = raised.value.problems
+    assert "for example `A_refund_small_is_trusted`" == problem.hint
+
+
+@pytest.mark.parametrize(
+    ("row", "code"), [("at limit", "FIELD_PATTERN"), ("7", "TYPE_INVALID"), ("a", "CASE_ID_DUPLICATE")]
+)
+def test_a_row_without_a_usable_id_is_read_all_the_same(suite_root: Root, row: str, code: str) -> None:
+    """As a vector without a usable name is."""
+    text = f"""\
+    - name: t
+      table:
+        columns: [id, request, expect.verdict]
+        rows:
+          - [a, {{$use: small}}, TRUST]
+          - [{row}, {{$use: other}}, TRSUT]
+    """
+    with pytest.raises(InvalidVectorError) as raised:
+        suite_root.suite(text, head=HEAD + "    other: {$use: small, $with: {action.amount.value: 11}}\n")
+    assert [code, "VERDICT_UNKNOWN"] == [problem.code for problem in raised.value.problems]
 
 
 def test_documents_are_not_changed(suite_root: Root) -> None:

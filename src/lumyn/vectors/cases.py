@@ -13,7 +13,7 @@ from lumyn.documents import Document, join_pointer
 from lumyn.errors import Span
 from lumyn.model import JsonObject, JsonValue
 from lumyn.policy.checks import kind_of, quoted
-from lumyn.vectors.findings import FREE_PREFIX, Findings
+from lumyn.vectors.findings import FREE_PREFIX, Findings, usable_id
 from lumyn.vectors.fixtures import Piece, Scope, Written, finish_request
 from lumyn.vectors.format import ID_PATTERN
 from lumyn.vectors.merge import PathError, dotted, literal, merge, parse_path, put
@@ -347,19 +347,18 @@ def _row_id(
         message = f"a row of this table has {len(columns)} values, not {given}"
         findings.add("TABLE_ROW_LENGTH", message, span, pointer=pointer)
         return None
+    # A row whose id is no use is read all the same, for what else is wrong with it and what it uses.
     cell, where = literal(row[id_column]), join_pointer(pointer, id_column)
     span = written.document.span(where)
     if not isinstance(cell, str):
         message = f"a row id must be a string, not {kind_of(cell)}"
         findings.add("TYPE_INVALID", message, span, pointer=where, hint="quote it")
-        return None
+        return ""
     if not ID_PATTERN.fullmatch(cell):
         message = f"{quoted(cell)} is not a row id: it does not match `^{ID_PATTERN.pattern}$`"
-        findings.add("FIELD_PATTERN", message, span, pointer=where)
-        return None
-    if cell in seen:
+        findings.add("FIELD_PATTERN", message, span, pointer=where, hint=usable_id(cell))
+    elif cell in seen:
         message = f"two rows are called {quoted(cell)}; the first is on line {seen[cell]}"
         findings.add("CASE_ID_DUPLICATE", message, span, pointer=where)
-        return None
-    seen[cell] = span.line
+    seen.setdefault(cell, span.line)
     return cell

@@ -17,12 +17,13 @@ from lumyn.policy.scalars import is_blank
 from lumyn.vectors.merge import dotted
 from lumyn.vectors.origins import Origins, VectorPath
 
-__all__ = ["FREE_PREFIX", "Findings", "Reader", "did_you_mean"]
+__all__ = ["FREE_PREFIX", "Findings", "Reader", "did_you_mean", "usable_id"]
 
 FREE_PREFIX: Final = "x-"
 """Keys that begin with it are the user's own, everywhere in a vector file."""
 
 _NEAR_LENGTH: Final = 80
+_ID_CHARS: Final = 40
 _LISTED_CANDIDATES: Final = 8
 _HINTED_PROBLEMS: Final = 200
 """Looking for a near miss is quadratic; a file with more mistakes than this gets the rest without hints."""
@@ -38,6 +39,12 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
     if 0 < len(known) <= _LISTED_CANDIDATES:
         return "one of " + ", ".join(quoted(candidate) for candidate in known)
     return None
+
+
+def usable_id(text: str) -> str | None:
+    """Return a hint that names what a vector or row could be called instead of `text`, or None when nothing is left."""
+    found = re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._-")[:_ID_CHARS]
+    return f"for example {quoted(found)}" if found else None
 
 
 class Findings:

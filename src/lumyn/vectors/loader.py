@@ -19,7 +19,7 @@ from lumyn.policy.loader import load_policy
 from lumyn.policy.spec import Policy
 from lumyn.vectors.cases import VECTOR_KEYS, Base, Case, expand
 from lumyn.vectors.checks import check_columns
-from lumyn.vectors.findings import FREE_PREFIX, Findings
+from lumyn.vectors.findings import FREE_PREFIX, Findings, usable_id
 from lumyn.vectors.fixtures import Fixture, Piece, Scope, Written
 from lumyn.vectors.format import ID_PATTERN, SCHEMA_VERSION, Suite, Vector
 from lumyn.vectors.merge import merge
@@ -40,6 +40,9 @@ _DEFAULTS_KEYS: Final = (
 _MERGED: Final = tuple(
     key for key in _DEFAULTS_KEYS if key not in {"schema_version", "fixtures", "why", "request", "expect"}
 )
+_UNNAMED: Final = "unnamed"
+"""What a vector without a usable name is read as; its file is refused, so that nobody sees it."""
+
 _NOT_IN_VECTOR: Final = frozenset({"schema_version", "suite", "fixtures"})
 
 
@@ -282,8 +285,7 @@ class _Loader:
         if "vectors" not in head:
             value = {key: below for key, below in head.items() if key not in _NOT_IN_VECTOR}
             name = self._name(head.get("name", self._path.name.partition(".")[0]), "/name")
-            if name is not None:
-                yield Written(value, document, ""), name
+            yield Written(value, document, ""), name or _UNNAMED
             return
         cases = head["vectors"]
         if not isinstance(cases, list) or not cases:
@@ -294,16 +296,16 @@ class _Loader:
         seen: dict[str, int] = {}
         for place, case in enumerate(cases):
             pointer = join_pointer("/vectors", place)
+            if not isinstance(case, dict):
+                message = f"a vector must be an object, not {kind_of(case)}"
+                self._findings.add("TYPE_INVALID", message, document.span(pointer), pointer=pointer)
+                continue
+            # One without a usable name is read all the same, for what else is wrong with it and what it uses.
             name = self._case_name(case, pointer, seen)
-            if name is not None:
-                yield Written(case, document, pointer), name
+            yield Written(case, document, pointer), name or f"{_UNNAMED}-{place}"
 
-    def _case_name(self, case: JsonValue, pointer: str, seen: dict[str, int]) -> str | None:
+    def _case_name(self, case: JsonObject, pointer: str, seen: dict[str, int]) -> str | None:
         span = self._document.span(pointer)
-        if not isinstance(case, dict):
-            message = f"a vector must be an object, not {kind_of(case)}"
-            self._findings.add("TYPE_INVALID", message, span, pointer=pointer)
-            return None
         if "name" not in case:
             message = "this vector has no name"
             hint = "a name stays when vectors move; numbers would not"
@@ -330,7 +332,7 @@ class _Loader:
             self._findings.add("TYPE_INVALID", message, span, pointer=pointer, hint="quote it")
             return None
         message = f"{quoted(name)} is not a vector name: it does not match `^{ID_PATTERN.pattern}$`"
-        self._findings.add("FIELD_PATTERN", message, span, pointer=pointer)
+        self._findings.add("FIELD_PATTERN", message, span, pointer=pointer, hint=usable_id(name))
         return None
 
     def _note_shared(self) -> None:
