@@ -54,10 +54,19 @@ def test_check_prints_what_would_change_and_changes_nothing(lumyn: Lumyn, policy
     assert (0, "") == (lumyn("policy", "fmt", "--check", "p.yml").code, lumyn("policy", "fmt", "--check", "p.yml").out)
 
 
-def test_line_ends_alone_are_a_difference(lumyn: Lumyn, policy: Path) -> None:
-    policy.write_bytes(NEAT.replace("\n", "\r\n").encode())
+def test_line_ends_are_those_of_the_first_line(lumyn: Lumyn, policy: Path) -> None:
+    """Where git checks files out with CRLF, a neat file is neat; a file of two kinds of line ends is not."""
+    neat = NEAT.replace("\n", "\r\n").encode()
+    policy.write_bytes(neat)
+    assert 0 == lumyn("policy", "fmt", "--check", "p.yml").code
+    policy.write_bytes(MESSY.replace("\n", "\r\n").encode())
+    assert 0 == lumyn("policy", "fmt", "p.yml").code
+    assert neat == policy.read_bytes()
+    policy.write_bytes(neat.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n", 3))
     result = lumyn("policy", "fmt", "--check", "p.yml")
-    assert (1, "p.yml: only its line ends would change\n") == (result.code, result.out)
+    assert (1, "p.yml: only its line ends would change, to one kind of them\n") == (result.code, result.out)
+    assert 0 == lumyn("policy", "fmt", "p.yml").code
+    assert neat == policy.read_bytes()
 
 
 def test_several_files_each_told(lumyn: Lumyn, policy: Path, tmp_path: Path) -> None:

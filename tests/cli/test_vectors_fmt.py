@@ -104,11 +104,23 @@ def test_a_path_that_is_not_there_is_an_error(lumyn: Lumyn, workspace: Path) -> 
     assert 5 == lumyn("vectors", "fmt", "vectors/nothing.yml").code
 
 
+def test_line_ends_are_those_of_the_first_line(lumyn: Lumyn, messy: Path) -> None:
+    """Where git checks files out with CRLF, a tidy file is tidy; a file of two kinds of line ends is not."""
+    tidy = TIDY.replace("\n", "\r\n").encode()
+    messy.write_bytes(tidy)
+    assert 0 == lumyn("vectors", "fmt", "--check").code
+    messy.write_bytes(tidy.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n", 1))
+    result = lumyn("vectors", "fmt", "--check")
+    assert (1, "vectors/messy.yml: only its line ends would change") == (result.code, result.out.partition(",")[0])
+    assert 0 == lumyn("vectors", "fmt").code
+    assert tidy == messy.read_bytes()
+
+
 def test_mode_and_byte_order_mark_stay(lumyn: Lumyn, messy: Path) -> None:
     messy.write_bytes(b"\xef\xbb\xbf" + MESSY.replace("\n", "\r\n").encode())
     messy.chmod(0o640)
     assert 0 == lumyn("vectors", "fmt", "vectors/messy.yml").code
-    assert b"\xef\xbb\xbf" + TIDY.encode() == messy.read_bytes()
+    assert b"\xef\xbb\xbf" + TIDY.replace("\n", "\r\n").encode() == messy.read_bytes()
     assert 0o640 == stat.S_IMODE(messy.stat().st_mode)
 
 

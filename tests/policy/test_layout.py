@@ -111,7 +111,7 @@ def test_whatever_the_layout_the_hash_stays_and_the_result_is_final(path: Path) 
         found = formatted_policy(text, file=file)
         assert policy.policy_hash == parse_policy(found, file=file).policy_hash
         assert found == formatted_policy(found, file=file)
-        assert "\r" not in found
+        assert ("\r\n" in text, found.count("\n") if "\r\n" in text else 0) == ("\r" in found, found.count("\r\n"))
         assert not found.startswith("\ufeff")
 
 

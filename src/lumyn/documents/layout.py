@@ -14,7 +14,7 @@ from lumyn.documents.files import load
 from lumyn.documents.nodes import Entry, Node, is_json, nodes
 from lumyn.errors import InvalidDocumentError
 
-__all__ = ["LayoutRefusedError", "laid_out"]
+__all__ = ["LayoutRefusedError", "laid_out", "with_line_ends_of"]
 
 _WIDTH: Final = 120
 _STEP: Final = 2
@@ -29,14 +29,16 @@ class LayoutRefusedError(ValueError):
 
 def laid_out(document: Document, *, limits: Limits = DEFAULT_LIMITS) -> str:
     """
-    Return the text of a document in canonical layout, line ends LF, one at the end.
+    Return the text of a document in canonical layout, with a line end at its end.
+
+    Lines end as the first one does: git may have written the file with the line ends of its system.
 
     Raises:
         LayoutRefusedError: The text would not read as exactly the same value, order and comments included.
     """
     if document.value is None:
         raise LayoutRefusedError("the document is empty")
-    text = _Printer(document).text()
+    text = with_line_ends_of(document.text, _Printer(document).text())
     try:
         found = load(text.encode("utf-8", "surrogatepass"), file=document.file, limits=limits)
     except InvalidDocumentError as error:
@@ -44,6 +46,12 @@ def laid_out(document: Document, *, limits: Limits = DEFAULT_LIMITS) -> str:
     if json.dumps(found.value) != json.dumps(document.value) or _comments(found) != _comments(document):
         raise LayoutRefusedError("cannot be laid out: it would say something else")
     return text
+
+
+def with_line_ends_of(source: str, text: str) -> str:
+    """Return `text`, whose lines end with LF, with CRLF instead if the first line of `source` ends so."""
+    found = _LINE_END.search(source)
+    return text.replace("\n", "\r\n") if found is not None and found.group() == "\r\n" else text
 
 
 class _Printer:

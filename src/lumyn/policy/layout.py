@@ -1,5 +1,5 @@
 """
-The canonical layout of a policy file: indentation, spacing, line width, line ends; what it says stays what it says.
+The canonical layout of a policy file: indentation, spacing, line width; what it says stays what it says.
 Built on the round trip of ruamel.yaml, which is not taken at its word: meaning and comments are compared afterwards.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from lumyn.documents import Document, load, load_yaml
+from lumyn.documents.layout import with_line_ends_of
 from lumyn.documents.nodes import Node, is_json, nodes
 from lumyn.errors import InvalidPolicyError, Problem, Span
 from lumyn.policy.loader import parse_policy
@@ -31,7 +32,7 @@ _END_SPACE: Final = re.compile(r"[ \t]+(?=\n)")
 
 def formatted_policy(data: bytes | str, *, file: str) -> str:
     """
-    Return a policy in its canonical layout, with its comments, quotes and order.
+    Return a policy in its canonical layout, with its comments, quotes and order. Lines end as the first one does.
 
     Args:
         file: What messages call it; a suffix says how to read it, as in `load_policy`.
@@ -49,6 +50,7 @@ def formatted_policy(data: bytes | str, *, file: str) -> str:
         text = again
     else:
         raise _refused(file, "no layout of it is final")
+    text = with_line_ends_of(policy.source, text)
     after = _document(text, file)
     if parse_policy(text, file=file).policy_hash != policy.policy_hash:
         raise _refused(file, "it would mean something else")

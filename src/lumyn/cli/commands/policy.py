@@ -219,7 +219,7 @@ def _diff(before: str, after: str, name: str) -> list[str]:
     lines = unified_diff(
         before.splitlines(), after.splitlines(), f"{name} (as it is)", f"{name} (formatted)", lineterm=""
     )
-    return list(lines) or [f"{name}: only its line ends would change"]
+    return list(lines) or [f"{name}: only its line ends would change, to one kind of them"]
 
 
 def _stdin() -> bytes:

@@ -145,6 +145,8 @@ def _print(console: Console, files: list[_File], *, check: bool) -> None:
 
 def _print_diff(console: Console, name: str, before: str, after: str) -> None:
     styles = {"+": "green", "-": "red", "@": "cyan"}
-    old, new = before.split("\n"), after.split("\n")
+    old, new = before.splitlines(), after.splitlines()
     for line in difflib.unified_diff(old, new, f"a/{name}", f"b/{name}", n=2, lineterm=""):
         console.line((line, styles.get(line[:1], "")))
+    if old == new:
+        console.line(f"{name}: only its line ends would change, to one kind of them", hang=2)
