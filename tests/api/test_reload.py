@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import threading
 from pathlib import Path
@@ -88,6 +89,31 @@ def test_a_new_policy_does_not_loosen_the_mode_that_the_operator_set(client: Cli
     rewrite(tmp_path, mode="advisory")
     assert client.service.reload(because="test")
     assert "enforce" == client.decide().data["policy"]["mode"]
+
+
+class Raising(logging.Handler):
+    """A handler of an application that does not hold to what handlers promise."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raise RuntimeError("no room for the line")
+
+
+def test_what_was_done_stays_done_when_its_line_cannot_be_written(
+    client: Client, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """A policy that is in force is not called unusable, nor a stored decision a failure."""
+    logger = logging.getLogger("lumyn.service")
+    handler, level = Raising(), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    request.addfinalizer(lambda: (logger.removeHandler(handler), logger.setLevel(level)))
+    rewrite(tmp_path, trust="5")
+    assert client.service.reload(because="test")
+    assert "ok" == client.service.file.state()["status"]
+    assert (200, "ESCALATE") == (client.decide().status, client.decide().data["verdict"])
+    (tmp_path / "policy.yml").write_text("", encoding="utf-8")
+    assert not client.service.reload(because="test")
+    assert "failed" == client.service.file.state()["status"]
 
 
 def test_probes_keep_no_policy_from_being_reloaded(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from contextlib import suppress
 from typing import Final
 
 from lumyn.core.clock import SystemClock, rfc3339
@@ -47,7 +48,11 @@ class Log:
             line: dict[str, object] = {"at": rfc3339(_CLOCK.now_ms()), "level": logging.getLevelName(level).lower()}
             line |= {"event": event, **{name: value for name, value in fields.items() if value is not None}}
             # ASCII: a terminal is not steered by what a file name or a policy's id holds.
-            self._logger.log(level, "%s", json.dumps(line, default=str, separators=(",", ":")))
+            text = json.dumps(line, default=str, separators=(",", ":"))
+            # Whoever embeds the service may have a handler that raises. What the line tells of has happened: a decision
+            # is stored, a policy in force. Neither may be answered for as if it were not.
+            with suppress(Exception):
+                self._logger.log(level, "%s", text)
 
 
 class _Handler(logging.StreamHandler):  # type: ignore[type-arg]  # generic in the stubs only
