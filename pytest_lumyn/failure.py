@@ -181,11 +181,13 @@ def _silent(config: pytest.Config) -> bool:
 
 
 def _readable(error: traceback.TracebackException) -> traceback.TracebackException:
-    """Keep the frames below pytest, pluggy and this plugin: those of whoever raised, and of what they called."""
+    """Keep the frames between those of pytest, pluggy and this plugin: of whoever raised, and of what they called."""
     for each in _chain(error):
-        places = [place for place, frame in enumerate(each.stack) if _is_machinery(frame.filename)]
-        if places and places[-1] + 1 < len(each.stack):
-            each.stack[:] = each.stack[places[-1] + 1 :]
+        others = [place for place, frame in enumerate(each.stack) if not _is_machinery(frame.filename)]
+        if others:  # what comes after the last of them is `pytest.fail`, which raises for others
+            end = others[-1] + 1
+            inside = [place for place in range(end) if place not in others]
+            each.stack[:] = each.stack[inside[-1] + 1 if inside else 0 : end]
     return error
 
 

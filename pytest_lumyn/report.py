@@ -34,7 +34,7 @@ IN_FULL = 2
 
 _COMPLAINT = "complaint"
 """Key under which stands what a hook raised that was told of a drift; taken out on arrival."""
-_FAILURE = "failure"
+_FAILURE = "lumyn_failure"
 """Key under which a worker sends what to show; taken out on arrival."""
 
 
@@ -81,8 +81,14 @@ class Reporter:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        ended = call.when == "call" or (call.when == "setup" and not report.passed)
-        if not ended or not isinstance(item, VectorItem):
+        if not isinstance(item, VectorItem):
+            return report
+        if report.failed and call.when != "call" and call.excinfo is not None:
+            # pytest asks items for their own words about the call alone; of the rest it shows every frame of its own.
+            said = report.longrepr = item.repr_failure(call.excinfo)
+            if call.when == "teardown" and is_worker(self._config) and isinstance(said, Failure):
+                vars(report)[_FAILURE] = said.to_data(terminal_width(self._config))
+        if call.when != "call" and (call.when != "setup" or report.passed):
             return report
         data = describe(item, report)
         if self._explain and report.failed:
@@ -120,14 +126,13 @@ class Reporter:
         if is_worker(self._config):
             return
         if data is None:
+            _restore(report, vars(report).pop(_FAILURE, None))
             self._spoil(report)
             return
         said = data.pop(_COMPLAINT, None)
         if said is not None:
             self._complaints[said] += 1
-        sent = data.pop(_FAILURE, None)
-        if sent is not None and isinstance(report.longrepr, str):
-            vars(report)["longrepr"] = failure_from_data(sent, report.longrepr)
+        _restore(report, data.pop(_FAILURE, None))
         self.results[data["nodeid"]] = data
         if report.failed:
             self.drifted.append(report)
@@ -188,6 +193,12 @@ def cause_of(result: dict[str, Any]) -> tuple[str, str]:
     """Return what changed and the rule that now decides, of what `describe` returned."""
     cause = result.get("cause") or {"change": result.get("summary", "error"), "rule": "", "place": ""}
     return cause["change"], f"{cause['rule']} {cause['place']}".strip()
+
+
+def _restore(report: pytest.TestReport, sent: dict[str, Any] | None) -> None:
+    """Make the failure of a report again what it was on the worker that sent it as text."""
+    if sent is not None and isinstance(report.longrepr, str):
+        vars(report)["longrepr"] = failure_from_data(sent, report.longrepr)
 
 
 def said_of(report: pytest.TestReport | pytest.CollectReport) -> str:

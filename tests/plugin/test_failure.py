@@ -91,6 +91,30 @@ def test_every_style_of_traceback_works(looser: Repo, style: str, extra: tuple[s
     run.no_match("INTERNALERROR*")
 
 
+@pytest.mark.parametrize("raised", ["lost({})", "pytest.fail('no EUR')"])
+@pytest.mark.parametrize("when", ["setup", "teardown"])
+def test_what_another_plugin_raises_is_shown_without_the_frames_of_pytest(repo: Repo, when: str, raised: str) -> None:
+    """pytest asks items for their own words about the call alone."""
+    repo.write(
+        "conftest.py",
+        "import pytest\n\n\ndef lost(table):\n    return table['EUR']\n\n\n"
+        f"def pytest_runtest_{when}(item):\n    {raised}\n",
+    )
+    run = repo.run_pytest("--lumyn-vectors", "-k", "small")
+    error = "KeyError: 'EUR'" if "lost" in raised else "Failed: no EUR"
+    run.match(
+        f"*_ ERROR at {when} of vector small _*",
+        f"{FILE}:12 small raised {error}",
+        f"*conftest.py*, line 9, in pytest_runtest_{when}",
+        error,
+        f"ERROR {FILE}::small - raised {error}",
+    )
+    run.no_match("*/pluggy/*", "*/_pytest/*", "*runner.py*", "*outcomes.py*")
+    assert 1 == run.exit_code
+    full = repo.run_pytest("--lumyn-vectors", "-k", "small", "--full-trace")
+    assert "/pluggy/" in full.text
+
+
 @pytest.mark.parametrize("columns", [60, 80, 140])
 def test_lines_fit_the_terminal(looser: Repo, columns: int) -> None:
     """But for the command to copy, which stays in one piece."""

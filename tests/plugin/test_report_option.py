@@ -431,7 +431,7 @@ def test_a_vector_whose_teardown_fails_did_not_pass(repo: Repo, workers: tuple[s
     content = report(repo)
     assert (4, 1) == (content["summary"]["passed"], content["summary"]["failed"])
     (failed,) = [each for each in content["vectors"] if each["outcome"] == "failed"]
-    assert ("compounding", "after it ran: RuntimeError: left open") == (failed["vector"], failed["summary"])
+    assert ("compounding", "after it ran: raised RuntimeError: left open") == (failed["vector"], failed["summary"])
     assert "['failed', 'passed', 'passed', 'passed', 'passed']" in run.text
 
 
