@@ -74,7 +74,8 @@ class InvariantItem(pytest.Item):
         if not isinstance(error, InvariantError):
             return super().repr_failure(excinfo)
         proof = error.proof
-        head = f"{proof.status.value}: {proof.invariant.name} ({self.path.name}:{proof.invariant.span.line})"
+        file = self.nodeid.partition("::")[0]
+        head = f"{proof.status.value}: {proof.invariant.name} ({file}:{proof.invariant.span.line})"
         said = broken_lines(proof, policy_file=self.file)
         return "\n".join(printable(line) for line in (head, *said))
 

@@ -35,7 +35,8 @@ def test_a_broken_one_fails_with_a_vector(repo: Repo, workers: tuple[str, ...]) 
     run = repo.run_pytest("--lumyn-vectors", *workers, own_process=bool(workers))
     run.assert_outcomes(passed=PASSING + 2, failed=1)
     assert 1 == run.exit_code
-    run.match("violated: nothing large (shop.yml:*)", "- name: nothing_large", "*amount: { value: *, currency: USD }*")
+    run.match("violated: nothing large (policies/shop.yml:*)")
+    run.match("- name: nothing_large", "*amount: { value: *, currency: USD }*")
 
 
 def test_a_single_vector_brings_no_invariants(repo: Repo) -> None:
