@@ -48,6 +48,7 @@ def policy(text: str) -> Policy:
         ("- monotone: { fact: evidence.risk, as_it: falls }", InvariantKind.MONOTONE, "monotone evidence.risk falling"),
         ("- fail_closed: all", InvariantKind.FAIL_CLOSED, "fail_closed all"),
         ("- fail_closed: [risk, evidence.level]", InvariantKind.FAIL_CLOSED, "fail_closed risk, level"),
+        ("- fail_closed: seen", InvariantKind.FAIL_CLOSED, "fail_closed seen"),
         ("- { name: not much, never: { verdict: TRUST } }", InvariantKind.NEVER, "not much"),
     ],
 )

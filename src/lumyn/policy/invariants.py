@@ -6,7 +6,7 @@ Their conditions read only what the rules compare, so that a promise never chang
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -69,17 +69,25 @@ class InvariantReader:
     """Reads the block `invariants`; what is wrong with it goes to the checks."""
 
     def __init__(
-        self, checks: Checks, conditions: ConditionReader, types: Mapping[str, EvidenceSpec], actions: frozenset[str]
+        self,
+        checks: Checks,
+        conditions: ConditionReader,
+        types: Mapping[str, EvidenceSpec],
+        actions: frozenset[str],
+        *,
+        keys: Collection[str],
     ) -> None:
         """
         Args:
             conditions: A reader of its own, so that the rules' types stay the rules'.
             types: Key -> type, as declared or as the rules imply.
+            keys: Every evidence key that is declared, required or read by a rule, those without a type too.
             actions: The action types the policy names.
         """
         self._checks = checks
         self._conditions = conditions
         self._types = types
+        self._keys = keys
         self._actions = actions
 
     def read_all(self, items: list[JsonValue]) -> tuple[Invariant, ...]:
@@ -189,9 +197,9 @@ class InvariantReader:
             items = [value] if isinstance(value, str) else self._checks.listing(value, pointer, "`fail_closed`")
             keys = self._checks.texts(items or [], pointer, "an evidence key of `fail_closed`")
             for key in keys:
-                if key.removeprefix(EVIDENCE_PREFIX) not in self._types:
-                    message = f"{quoted(key)} is no evidence key that a rule compares or the policy declares"
-                    self._checks.add("INVARIANT_INVALID", message, pointer, hint=self._checks.near(key, self._types))
+                if key.removeprefix(EVIDENCE_PREFIX) not in self._keys:
+                    message = f"{quoted(key)} is no evidence key that a rule reads or the policy declares or requires"
+                    self._checks.add("INVARIANT_INVALID", message, pointer, hint=self._checks.near(key, self._keys))
             if not keys:
                 self._checks.add("INVARIANT_INVALID", "`fail_closed` names no key", pointer, hint="write `all`")
         facts = tuple(key.removeprefix(EVIDENCE_PREFIX) for key in keys)

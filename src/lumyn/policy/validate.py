@@ -87,7 +87,9 @@ def validate_document(document: Document) -> Policy:
     invariants = _invariants(checks, root)
     own = ConditionReader(checks, thresholds=thresholds, evidence_keys=keys)
     actions = frozenset(required) | {action for rule in rules for action in rule.actions or ()}
-    promises = InvariantReader(checks, own, types, actions).read_all([*invariants])
+    read = {condition.evidence_key for condition, _ in conditions.found}
+    every = {*types, *keys, *(key for key in read if key is not None)}
+    promises = InvariantReader(checks, own, types, actions, keys=every).read_all([*invariants])
     settle_types(checks, dict(types), own.found)
     check_requirements(checks, root.get("rules"), required)
     _refuse_required_defaults(checks, required, types)
