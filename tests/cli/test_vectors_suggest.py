@@ -187,3 +187,42 @@ def test_nothing_is_written_where_no_run_would_read_it(lumyn: Lumyn, workspace: 
     assert (2, False) == (result.code, (workspace / "vectors/_more.yml").exists())
     assert "ini `lumyn_paths`" in lines(lumyn("vectors", "suggest", "--max", "1", "--write", "more/more.yml"))
     assert "ini `lumyn_paths`" not in lines(lumyn("vectors", "suggest", "--max", "1", "--write", "more/a.lumyn.yml"))
+
+
+ROLES = """\
+schema_version: policy.v0
+policy_id: changes
+policy_version: "1"
+reason_codes: { FINE: A change within the rules. }
+rules:
+  - id: R1
+    stage: TRUST_PATHS
+    when: { action_type: infra.scale }
+    if_any:
+      - { evidence.hosts_lte: 5 }
+      - { evidence.hosts_lte: 50, subject.roles_contains: operator, subject.type_ne: job }
+    then: { verdict: TRUST, reason_codes: [FINE] }
+"""
+
+ANYBODY = """\
+schema_version: vector.v0
+policy: policies/roles.yml
+clock: "2026-01-15T12:00:00Z"
+vectors:
+  - name: few
+    request: { action: { type: infra.scale, intent: scale }, evidence: { hosts: 2 } }
+    expect: { verdict: TRUST, reason_codes: [FINE] }
+"""
+
+
+@pytest.mark.parametrize("vectors", ["", ANYBODY], ids=["from nothing", "from a vector"])
+def test_who_asks_is_proposed_where_nobody_was_named(lumyn: Lumyn, workspace: Path, vectors: str) -> None:
+    """Roles are part of a subject that the requests they are added to say nothing of; what is written closes all."""
+    (workspace / "policies/roles.yml").write_text(ROLES, encoding="utf-8")
+    (workspace / "vectors/support.yml").unlink()
+    if vectors:
+        (workspace / "vectors/roles.yml").write_text(vectors, encoding="utf-8")
+    found = lumyn("vectors", "suggest", "--policy", "policies/roles.yml", "--write", FILE)
+    assert (0, "roles" in found.out) == (found.code, True)
+    assert 0 == lumyn("vectors", "approve", FILE).code
+    assert "nothing is missing" in lumyn("vectors", "suggest", "--policy", "policies/roles.yml").out

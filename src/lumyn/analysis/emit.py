@@ -97,6 +97,8 @@ class _Fixtures:
     def edit(self, base: Base, request: JsonObject) -> JsonObject:
         """Return a request as an edit of a base, or as a whole where that cannot be written."""
         places = apart(base.request, request)
+        if base.request.get("subject") == NOBODY:  # the file says nothing of it, so a part of it has nothing to go into
+            places = tuple(dict.fromkeys(place[:1] if place[0] == "subject" else place for place in places))
         if any(not _TOKEN.fullmatch(name) or name.isdecimal() for place in places for name in place):
             return _whole(request)
         used: JsonObject = {"$use": self.name(base)}
