@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import atexit
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import pytest
 
 from pytest_lumyn.item import VectorItem
 
-__all__ = ["Thrift"]
+__all__ = ["Thrift", "unwalked"]
 
 MANY: Final = 1_000
 """From how many items on the time of the garbage collector shows."""
@@ -58,3 +60,16 @@ class Thrift:
             if self._only_vectors:
                 atexit.unregister(gc.freeze)
                 atexit.register(gc.freeze)
+
+
+@contextmanager
+def unwalked() -> Iterator[None]:
+    """Keep what is there out of the collector's sight for a while, unless it is already: what is made then is not."""
+    if gc.get_freeze_count():
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

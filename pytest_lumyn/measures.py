@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lumyn.model import JsonObject
 from lumyn.vectors.decided import Decided
 from pytest_lumyn.cache import Cache
+from pytest_lumyn.garbage import unwalked
 from pytest_lumyn.report import named_policy
 
 if TYPE_CHECKING:
@@ -118,18 +119,19 @@ class Measures:
         kept = None if digest is None else self._kept(place, digest)
         if kept is not None:
             return kept
-        from pytest_lumyn.measuring import measure
-
         about, known = _digest(subject, self._scope), f"known:{self._scope}:{subject.file}"
-        found = measure(
-            policy(),
-            decisions,
-            coverage=self._coverage,
-            scope=self._scope,
-            accepted=accepted,
-            reporting=self._reporting,
-            known=self._entry(known, about),
-        )
+        with unwalked():
+            from pytest_lumyn.measuring import measure
+
+            found = measure(
+                policy(),
+                decisions,
+                coverage=self._coverage,
+                scope=self._scope,
+                accepted=accepted,
+                reporting=self._reporting,
+                known=self._entry(known, about),
+            )
         self._put(known, about, found.known)
         if found.measured is None:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 from collections.abc import Callable
@@ -101,6 +102,19 @@ def test_a_run_that_finds_all_of_it_loads_no_analysis(make_repo: Callable[..., R
     first, second = (repo.run_pytest(*options, own_process=True) for _ in range(2))
     assert "lumyn.analysis.judge" in first.text
     assert "ANALYSIS ['lumyn.analysis.scale']" in second.text
+
+
+@pytest.mark.parametrize("frozen", [False, True], ids=["seen", "out of sight"])
+def test_the_collector_is_as_it_was_once_it_is_measured(repo: Repo, frozen: bool) -> None:
+    """What was there is not walked while strength is measured, and whoever took it out of sight keeps it there."""
+    if frozen:
+        gc.freeze()
+    try:
+        before = gc.get_freeze_count()
+        measured(repo)
+        assert (before, True) == (gc.get_freeze_count(), gc.isenabled())
+    finally:
+        gc.unfreeze()
 
 
 def test_workers_find_what_was_kept_and_keep_for_others(repo: Repo) -> None:

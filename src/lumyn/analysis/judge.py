@@ -179,12 +179,15 @@ class Judge:
 
 def _on(grid: Grid, base: Outline, mutant: Mutant, action: str) -> Finding | None:
     """Return what a grid shows of a mutant; None: no other verdict, and nothing else that is certain."""
+    severity, _ = _gravest(grid, base, mutant)
+    return None if severity is None else Finding(severity, partial(_shown, grid, base, mutant, action))
+
+
+def _gravest(grid: Grid, base: Outline, mutant: Mutant) -> tuple[Severity | None, int]:
+    """Return how grave the gravest requests of a grid are, and which those are."""
     other = Outline(grid, mutant, like=base)
-    for severity, rows in zip(_KINDS, (*base.moved(other), base.tells(other)), strict=True):
-        if rows:
-            place = lowest(_known(grid, rows, mutant, action))
-            return Finding(severity, partial(_shown, grid, place, mutant, action, severity))
-    return None
+    found = zip(_KINDS, (*base.moved(other), base.tells(other)), strict=True)
+    return next(((severity, rows) for severity, rows in found if rows), (None, 0))
 
 
 def _known(grid: Grid, rows: int, mutant: Mutant, action: str) -> int:
@@ -198,9 +201,12 @@ def _known(grid: Grid, rows: int, mutant: Mutant, action: str) -> int:
     return rows
 
 
-def _shown(grid: Grid, place: int, mutant: Mutant, action: str, severity: Severity) -> Difference:
-    """Return the request at a place of a grid, decided by the engine under the policy and its mutant."""
-    return told(mutant, case_at(action, grid.point(place)), severity)
+def _shown(grid: Grid, base: Outline, mutant: Mutant, action: str) -> Difference:
+    """Return the plainest of the gravest requests of a grid, decided by the engine under the policy and its mutant."""
+    severity, rows = _gravest(grid, base, mutant)
+    if severity is None:
+        raise AnalysisDefectError(f"mutant {mutant.mutant_id}: judged again, no request tells it")
+    return told(mutant, case_at(action, grid.point(lowest(_known(grid, rows, mutant, action)))), severity)
 
 
 def told(mutant: Mutant, case: Case, severity: Severity) -> Difference:
