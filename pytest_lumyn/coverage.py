@@ -5,12 +5,14 @@ Collects decisions where vectors run and judges once, where the run ends; must n
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Generator, Iterator
 from functools import partial
 from typing import Any
 
 import pytest
 
+from lumyn.analysis.scale import Scope
 from lumyn.policy.loader import parse_policy
 from lumyn.policy.spec import Policy
 from lumyn.report.folding import folded
@@ -176,6 +178,13 @@ class Strength:
         if isinstance(reports, Reports):
             self._hand_over(reports)
 
+    def _closing(self, subject: Subject) -> str:
+        """Return the command that suggests vectors for what is open."""
+        words = ["lumyn", "vectors", "suggest", "--max", "10"]
+        words += ["--full"] if self._thresholds.scope is Scope.FULL else []
+        words += ["--policy", subject.file] if len(self._found) > 1 else []
+        return shlex.join(words)
+
     def _policy(self, policy_hash: str) -> Policy:
         """Return a policy; one that only workers have seen is read again."""
         if policy_hash not in self._policies:
@@ -235,6 +244,8 @@ class Strength:
                 worst = found.grave and place == 1
                 for part in folded(printable(line), terminal_width(self._config)):
                     terminalreporter.write_line(part, red=worst, bold=worst)
+            if found.open and not self._reporter.drifted:
+                terminalreporter.write_line(f"close them  {printable(self._closing(self._subjects[policy_hash]))}")
         if not self._thresholds.gated:
             return
         if self._note:

@@ -37,6 +37,7 @@ class Measured(NamedTuple):
         goals: Criterion -> what terminals call it, how many goals are covered, how many there are.
         killed: Mutants that are noticed or accepted.
         stale: Ids the baseline accepts for nothing, each with why that is.
+        open: Whether an edit survives, or a goal that is shown is not met.
     """
 
     coverage: list[str] | None
@@ -47,6 +48,7 @@ class Measured(NamedTuple):
     killable: int
     new_trust: int
     stale: list[str]
+    open: bool
 
 
 class Told(NamedTuple):

@@ -90,6 +90,7 @@ def _measured(covered: CoverageReport | None, mutated: MutationReport) -> Measur
         killable=mutated.killable,
         new_trust=mutated.count(Severity.NEW_TRUST),
         stale=[stale_text(mutated, name) for name in mutated.stale],
+        open=bool(mutated.survivors or (covered is not None and any(covered.missing(each) for each in SHOWN))),
     )
 
 

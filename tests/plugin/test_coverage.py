@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 from plugin.shop import PASSING, POLICY, VECTORS
@@ -15,6 +17,7 @@ from lumyn.analysis.witness import AnalysisDefectError
 from lumyn.testing import Repo, Run
 
 FILE = "vectors/shop/refund.yml"
+CLOSING = "close them  lumyn vectors suggest --max 10"
 WORKERS = ("-p", "xdist", "-n2")
 
 MORE = """\
@@ -72,6 +75,7 @@ def test_coverage_and_mutation_are_shown_together(repo: Repo) -> None:
         "threshold trust_up_to_usd 25 -> 25.01",
         "support.refund 25.01 USD: ESCALATE -> TRUST",
         "also *looser *, tighter *, reason codes only *",
+        CLOSING,
     )
 
 
@@ -124,6 +128,38 @@ def test_gates_that_are_met_pass(repo: Repo) -> None:
     run = repo.run_pytest("--lumyn-vectors", "--lumyn-coverage-fail-under=fired:100,decides:100,codes:100,required:100")
     assert 0 == run.exit_code, run.text
     run.no_match("*FAILED lumyn gate*")
+
+
+def test_the_command_that_is_printed_closes_what_is_open(repo: Repo) -> None:
+    """Run as it stands, with every suggestion taken over, until it says why none closes the rest; drift gets none."""
+    said = subprocess.CompletedProcess[str]([], 0)
+    for number in range(9):
+        run = repo.run_pytest("--lumyn-vectors", "--lumyn-coverage")
+        assert 0 == run.exit_code, run.text
+        command = next(line.removeprefix("close them").split() for line in run.lines if "close them" in line)
+        assert command[0] == "lumyn"
+        written = repo.path / f"vectors/suggested_{number}.yml"
+        said = subprocess.run(
+            [sys.executable, "-m", *command, "--write", str(written)],
+            cwd=repo.path, check=False, capture_output=True, text=True,
+        )  # fmt: skip
+        if said.returncode != 0:
+            break
+        written.write_text(written.read_text(encoding="utf-8").replace("status: proposed", ""), encoding="utf-8")
+    assert (5, "2 left open: no single experience") == (said.returncode, said.stdout[:33])
+    run.match("45 mutants, 0 equivalent (proved), 44/45 killed", "looser * 1  survives: this edit would ship green")
+    repo.replace("policies/shop.yml", "trust_up_to_usd: 25", "trust_up_to_usd: 1")
+    repo.run_pytest("--lumyn-vectors", "--lumyn-coverage").no_match("close them*")
+
+
+def test_of_several_policies_each_command_names_its_own(repo: Repo) -> None:
+    """Without a name the command would take the configured policy, or refuse to choose."""
+    repo.write("policies/second one.yml", POLICY.replace("policy_id: shop", "policy_id: second"))
+    repo.write("vectors/second.yml", VECTORS.replace("policies/shop.yml", "policies/second one.yml"))
+    repo.run_pytest("--lumyn-vectors", "--lumyn-mutate=full").match(
+        "close them  lumyn vectors suggest --max 10 --full --policy 'policies/second one.yml'",
+        "close them  lumyn vectors suggest --max 10 --full --policy policies/shop.yml",
+    )
 
 
 def test_part_of_the_vectors_is_not_judged(repo: Repo) -> None:

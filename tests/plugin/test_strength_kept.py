@@ -206,7 +206,7 @@ def rosy(lines: list[str]) -> list[str]:
     """Return an entry that says every edit was noticed and every goal met."""
     coverage, _, _, goals, *_ = json.loads(lines[1])
     met = {name: [words, total, total] for name, (words, _, total) in goals.items()}
-    return [lines[0], json.dumps([coverage, ["every edit fails a vector"], False, met, 45, 45, 0, []])]
+    return [lines[0], json.dumps([coverage, ["every edit fails a vector"], False, met, 45, 45, 0, [], False])]
 
 
 def test_an_entry_from_elsewhere_passes_no_gate(repo: Repo, home: Path, tmp_path: Path) -> None:

@@ -81,6 +81,8 @@ def _name(suggestion: Suggestion) -> str:
 def _changes(suggestion: Suggestion) -> Iterator[str]:
     if suggestion.base is None:
         return
+    if not suggestion.changed:
+        yield "as it is, its matched rules expected as well"
     for text in suggestion.changed:
         place = tuple(text.split("."))
         if text == "memory" and suggestion.experience is None:

@@ -116,7 +116,8 @@ def stale_text(report: MutationReport, name: str) -> str:
 def _survivors(report: MutationReport) -> Iterator[str]:
     worst = report.survivors[0].severity
     count = sum(1 for survivor in report.survivors if survivor.severity is worst)
-    yield f"{worst.label:12}{count:>4}  survive: these edits would ship green"
+    said = "survives: this edit would" if count == 1 else "survive: these edits would"
+    yield f"{worst.label:12}{count:>4}  {said} ship green"
     places: dict[str, list[Survivor]] = {}
     for survivor in report.survivors:
         if survivor.severity is worst:
