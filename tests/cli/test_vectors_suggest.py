@@ -28,6 +28,51 @@ def test_what_is_written_is_skipped_until_it_is_approved(lumyn: Lumyn, workspace
     assert (before["passed"] + 3, before["failed"]) == (after["passed"], after["failed"])
 
 
+COUNTED = """
+schema_version: policy.v0
+policy_id: fleet
+policy_version: "1"
+evidence: {}
+reason_codes: { SCALE_SMALL: Small., SCALE_LARGE: Large., LOAD_HIGH: Loaded. }
+rules:
+  - id: LARGE
+    stage: ESCALATIONS
+    when: { action_type: fleet.scale }
+    if: { evidence.replicas_gt: 50 }
+    then: { verdict: ESCALATE, reason_codes: [SCALE_LARGE] }
+  - id: LOADED
+    stage: ESCALATIONS
+    when: { action_type: fleet.scale }
+    if: { evidence.load_gt: 0.5 }
+    then: { verdict: ESCALATE, reason_codes: [LOAD_HIGH] }
+  - id: SMALL
+    stage: TRUST_PATHS
+    when: { action_type: fleet.scale }
+    if: { evidence.replicas_lte: 50 }
+    then: { verdict: TRUST, reason_codes: [SCALE_SMALL] }
+"""
+
+
+@pytest.mark.parametrize(
+    ("declared", "told"),
+    [
+        ("", True),
+        ("replicas: { type: number }", True),
+        ("replicas: { type: number, step: 0.5 }", False),
+        ("replicas: { type: integer }", False),
+    ],
+)
+def test_fractions_of_what_may_be_counted_are_told(lumyn: Lumyn, tmp_path: Path, declared: str, told: bool) -> None:
+    """Of replicas, which rules compare with whole numbers only; not of the load."""
+    (tmp_path / "fleet.yml").write_text(COUNTED.replace("{}", f"{{ {declared} }}", 1))
+    result = lumyn("vectors", "suggest", "--policy", "fleet.yml")
+    assert 0 == result.code
+    said = " ".join(result.out.split())
+    assert told == ("note: replicas 50.01: without a `step` neighbouring values are a hundredth apart" in said)
+    assert told == ("`replicas: { type: integer }` under `evidence`" in said)
+    assert "note: load" not in said
+
+
 def test_one_is_approved_by_its_id(lumyn: Lumyn, workspace: Path) -> None:
     found = lumyn("vectors", "suggest", "--max", "2", "--write", FILE, "--json").data
     name = found["suggestions"][1]["name"]

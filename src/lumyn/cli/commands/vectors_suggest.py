@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -97,6 +98,8 @@ def suggest(
         if others:
             console.line(("about ", "dim"), f"{shown}; vectors also name {', '.join(others)}: `--policy FILE`", hang=6)
         _print(console, found, path)
+        for key, value in sorted(_fractions(loaded, found.found).items()):
+            _print_fraction(console, key, value)
         if path is not None and found.found and not _read_by_default(path, config.folder):
             console.line(("note: ", "yellow"), _NOT_READ, hang=6)
     return ExitCode.OK if found.found else ExitCode.NOTHING_TO_DO
@@ -217,6 +220,29 @@ def _print(console: Console, found: Suggestions, path: Path | None) -> None:
         console.line(f"wrote {path}: `lumyn vectors approve {path}::NAME` makes one count")
     elif found.found:
         console.line("`--write FILE` writes them, proposed")
+
+
+def _fractions(policy: Policy, found: Sequence[Suggestion]) -> dict[str, float]:
+    """Return evidence that is suggested as a fraction though rules compare it with whole numbers only; a value each."""
+    from lumyn.policy.spec import EvidenceType
+
+    cuts: dict[str, list[Decimal]] = {}
+    for condition in (condition for rule in policy.rules for condition in rule.conditions):
+        spec = policy.evidence.get(condition.evidence_key or "")
+        if spec is not None and spec.type is EvidenceType.NUMBER and spec.step is None:
+            operand = condition.operand if isinstance(condition.operand, tuple) else (condition.operand,)
+            cuts.setdefault(spec.key, []).extend(each for each in operand if isinstance(each, Decimal))
+    whole = {key for key, numbers in cuts.items() if numbers and all(each == each.to_integral() for each in numbers)}
+    evidence = [each.case.request.get("evidence") for each in found]
+    values = ((key, value) for each in evidence if isinstance(each, dict) for key, value in each.items())
+    return {key: value for key, value in values if key in whole and isinstance(value, float) and not value.is_integer()}
+
+
+def _print_fraction(console: Console, key: str, value: float) -> None:
+    said = (
+        f"{key} {value}: without a `step` neighbouring values are a hundredth apart; if it counts something, declare "
+    )
+    console.line(("note: ", "yellow"), f"{said}`{key}: {{ type: integer }}` under `evidence`", hang=6)
 
 
 def _told(suggestion: Suggestion) -> list[str]:
