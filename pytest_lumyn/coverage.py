@@ -5,6 +5,7 @@ Collects decisions where vectors run and judges once, where the run ends; must n
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Generator, Iterator
 from functools import partial
@@ -179,11 +180,15 @@ class Strength:
             self._hand_over(reports)
 
     def _closing(self, subject: Subject) -> str:
-        """Return the command that suggests vectors for what is open."""
+        """Return the command that suggests vectors for what is open, about the policy and the vectors of this run."""
+        base, here = self._settings.base, self._config.invocation_params.dir
         words = ["lumyn", "vectors", "suggest", "--max", "10"]
         words += ["--full"] if self._thresholds.scope is Scope.FULL else []
-        words += ["--policy", subject.file] if len(self._found) > 1 else []
-        return shlex.join(words)
+        words += ["--policy", subject.file]  # without it the configured one is looked at, whichever that is
+        for root in self._settings.roots:
+            words += ["--vectors", root.path.relative_to(base).as_posix()] if root.configured else []
+        there = [] if here == base else ["cd", os.path.relpath(base, here), "&&"]
+        return " ".join(word if word == "&&" else shlex.quote(word) for word in (*there, *words))
 
     def _policy(self, policy_hash: str) -> Policy:
         """Return a policy; one that only workers have seen is read again."""

@@ -17,7 +17,7 @@ from lumyn.analysis.witness import AnalysisDefectError
 from lumyn.testing import Repo, Run
 
 FILE = "vectors/shop/refund.yml"
-CLOSING = "close them  lumyn vectors suggest --max 10"
+CLOSING = "close them  lumyn vectors suggest --max 10 --policy policies/shop.yml"
 WORKERS = ("-p", "xdist", "-n2")
 
 MORE = """\
@@ -160,6 +160,29 @@ def test_of_several_policies_each_command_names_its_own(repo: Repo) -> None:
         "close them  lumyn vectors suggest --max 10 --full --policy 'policies/second one.yml'",
         "close them  lumyn vectors suggest --max 10 --full --policy policies/shop.yml",
     )
+
+
+def test_the_command_is_about_the_vectors_and_the_policy_of_the_run(repo: Repo) -> None:
+    """From another folder, with vectors elsewhere, beside a configuration that names another policy."""
+    repo.write("lumyn.toml", '[policy]\npath = "policies/other.yml"\n')
+    repo.write("policies/other.yml", POLICY.replace("policy_id: shop", "policy_id: other"))
+    (repo.path / "vectors").rename(repo.path / "golden")
+    (repo.path / "below").mkdir()
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-coverage", "--lumyn-path=golden")
+    command = "lumyn vectors suggest --max 10 --policy policies/shop.yml --vectors golden"
+    run.match(f"close them  {command}")
+    said = subprocess.run(
+        [sys.executable, "-m", *command.split(), "--json"],
+        cwd=repo.path, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    found = json.loads(said.stdout)
+    assert ("policies/shop.yml", []) == (found["policy"], found["others"])
+    assert all(each["base"] is not None for each in found["suggestions"])
+    words = ["--rootdir=..", "--lumyn-vectors", "--lumyn-coverage", "--lumyn-path=../golden", "../golden"]
+    elsewhere = subprocess.run(
+        [sys.executable, "-m", "pytest", *words], cwd=repo.path / "below", check=False, capture_output=True, text=True
+    )
+    assert f"close them  cd .. && {command}" in elsewhere.stdout.splitlines(), elsewhere.stdout
 
 
 def test_part_of_the_vectors_is_not_judged(repo: Repo) -> None:
