@@ -128,13 +128,14 @@ def open_cache(config: pytest.Config) -> Cache | None:
 
 @lru_cache(maxsize=1)
 def _code_of_vectors() -> bytes:
-    """Return a digest of whatever decides what a vector file amounts to: our code and contracts, YAML, Python."""
-    others = (_ROOT / "errors.py", _ROOT / "model.py", Path(__file__), Path(__file__).with_name("shelf.py"))
-    versions = (lumyn.__version__, metadata.version("ruamel.yaml"), sys.version)
+    """Return a digest of whatever decides what a vector file amounts to: our code and contracts, parsers, Python."""
+    plugin = (Path(__file__), Path(__file__).with_name("shelf.py"))
+    contracts = sorted((_resources.data_root() / "schemas").glob("*.json"))
+    versions = (lumyn.__version__, *map(metadata.version, ("ruamel.yaml", "rfc8785")), sys.version)
     return _digest(
-        *_within("documents", "policy", "vectors", "engine", "core"),
-        *others,
-        _resources.schema_path("reason_codes.v0.json"),
+        *_within(".", "documents", "policy", "vectors", "engine", "core"),
+        *plugin,
+        *contracts,
         more="\0".join(versions).encode(),
     )
 
@@ -143,8 +144,7 @@ def _code_of_vectors() -> bytes:
 def _code_of_strength() -> bytes:
     """Return a digest of whatever decides what coverage and mutation of vectors come to, and how that is told."""
     plugin = (Path(__file__).with_name(name) for name in ("coverage.py", "measures.py", "measuring.py"))
-    ground = (path for path in (_ROOT / "digest.py", _ROOT / "_files.py"))
-    return _digest(*_within("analysis", "report", "store"), *ground, *plugin, more=_code_of_vectors())
+    return _digest(*_within("analysis", "report", "store"), *plugin, more=_code_of_vectors())
 
 
 def _within(*folders: str) -> Iterator[Path]:

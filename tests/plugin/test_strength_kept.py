@@ -7,10 +7,12 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 from plugin.shop import POLICY
 
+from lumyn import _resources
 from lumyn.analysis import redecide
 from lumyn.analysis.judge import Judge
 from lumyn.analysis.knowledge import Answer, Knowledge
@@ -157,6 +159,40 @@ def test_whatever_changes_is_seen(make_repo: Callable[..., Repo], file: str, old
     assert after != before
 
 
+ASKED = ("intent: refund a customer", "intent: refund the customer")
+"""An edit of every request that changes no decision."""
+
+EDITS = (
+    (FILE, *ASKED),
+    (FILE, "[at_limit, 200,", "[at_limit, 199,"),
+    (FILE, "name: small", "name: tiny"),
+    (FILE, "reason_codes: [REFUND_SMALL]}\n  - name: like", "matched_rules: [R050]}\n  - name: like"),
+    (FILE, "ESCALATE, [REFUND_OVER_LIMIT]]", "ESCALATE, [NO_MATCH_DEFAULT_ESCALATE]]"),  # which fails
+    (POLICY_FILE, "evidence.risk_gte", "evidence.risk_gt"),
+    (POLICY_FILE, "trust_up_to_usd: 25", "trust_up_to_usd: 30"),
+    (POLICY_FILE, "failure_similarity_gte: 0.8", "failure_similarity_gte: 0.9"),
+    (POLICY_FILE, "max: 1, step: 0.01", "max: 1, step: 0.1"),
+    (POLICY_FILE, "schema_version", "# one line more\nschema_version"),
+    ("mutants.yml", "R020/rule", "R030/rule"),
+    ("pytest.ini", "[pytest]\n", "[pytest]\naddopts = --lumyn-mutate=full\n"),
+)
+
+
+def test_however_edits_follow_each_other_nothing_stale_is_said(make_repo: Callable[..., Repo]) -> None:
+    """Made and taken back in any order: what a run says with all that was kept is what one without it says."""
+    chance = Random(0)
+    repo = make_repo({"pytest.ini": "[pytest]\nlumyn_mutants = mutants.yml\n", "mutants.yml": ACCEPTED})
+    made: set[int] = set()
+    seen: dict[frozenset[int], object] = {frozenset(): of_strength(repo)}
+    for place in chance.choices(range(len(EDITS)), k=12):
+        file, *texts = EDITS[place]
+        repo.replace(file, *(reversed(texts) if place in made else texts))
+        made ^= {place}
+        said = of_strength(repo)
+        assert of_strength(repo, *WITHOUT) == said, sorted(made)
+        assert seen.setdefault(frozenset(made), said) == said
+
+
 def test_a_gate_that_fails_when_made_fails_when_kept(repo: Repo, unmade: Callable[[], None]) -> None:
     """Thresholds are held against what was kept at every run; what they were then is of no concern."""
     assert 0 == measured(repo).exit_code
@@ -236,6 +272,33 @@ def test_other_code_does_not_believe_what_was_kept(repo: Repo, monkeypatch: pyte
     assert [None, None] == made
 
 
+LOADED = """
+import sys
+
+def pytest_unconfigure():
+    print("LOADED", *sorted(m.__file__ for name, m in sys.modules.items() if name.partition(".")[0] == "lumyn"))
+"""
+
+
+def test_all_code_and_contracts_that_have_a_say_are_sealed(
+    make_repo: Callable[..., Repo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever of Lumyn a run loads that measures, and every schema: an edit of any of it, and nothing is believed."""
+    sealed: set[Path] = set()
+    digest = caches._digest
+    monkeypatch.setattr(caches, "_digest", lambda *paths, more: sealed.update(paths) or digest(*paths, more=more))
+    caches._code_of_vectors.__wrapped__()
+    vectors = {path.resolve() for path in sealed}
+    caches._code_of_strength.__wrapped__()
+    repo = make_repo({"conftest.py": LOADED})
+    report = "--lumyn-report=out/r.json"
+    run = repo.run_pytest("--lumyn-vectors", "--lumyn-coverage", "--lumyn-mutate=full", report, "-s", own_process=True)
+    loaded = {Path(each).resolve() for each in run.text.partition("LOADED ")[2].splitlines()[0].split(" ")}
+    assert any(path.name == "judge.py" for path in loaded)
+    assert not loaded - {path.resolve() for path in sealed}
+    assert {path.resolve() for path in (_resources.data_root() / "schemas").iterdir()} <= vectors
+
+
 def test_what_is_known_of_a_policy_outlives_its_vectors(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other vectors, and hardly a mutant is judged again: what tells it from the policy is the same."""
     judged: list[str] = []
@@ -248,10 +311,6 @@ def test_what_is_known_of_a_policy_outlives_its_vectors(repo: Repo, monkeypatch:
     after = told(repo)
     assert 0 < len(judged) < 5  # those that survive now, for the request that is shown
     assert told(repo, *WITHOUT) == after
-
-
-ASKED = ("intent: refund a customer", "intent: refund the customer")
-"""An edit of every request that changes no decision."""
 
 
 def test_what_a_gate_decided_is_shown_for_other_vectors_too(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
