@@ -283,3 +283,30 @@ def test_markdown_of_a_great_change_fits_into_a_comment(lumyn: Lumyn, workspace:
     assert 100 == markdown.count("| **new TRUST** |")
     assert "and 160 more (new TRUST 30, reason codes only 130); without `--markdown` all are printed" in markdown
     assert 260 == len(lumyn("policy", "diff", "old.yml", "new.yml", "--json").data["changes"])
+
+
+def test_a_record_that_differs_beside_its_codes_says_where(lumyn: Lumyn, workspace: Path) -> None:
+    """A rule renamed, the stage of another one, an obligation: what a reader of records would find."""
+    renamed = lumyn("policy", "diff", POLICY, edit(workspace, "renamed.yml", ("id: R210", "id: LARGE"))).out
+    assert ": ESCALATE, matched rules -R210 +LARGE" in renamed
+    old, new = ("id: R210\n    stage: ESCALATIONS", "id: R210\n    stage: HARD_BLOCKS")
+    moved = lumyn("policy", "diff", POLICY, edit(workspace, "moved.yml", (old, new))).out
+    assert "ESCALATE, a matched rule of another stage, verdict or code" in moved or "in another order" in moved
+    code = "reason_codes: [REFUND_OVER_ESCALATION_LIMIT]"
+    more = edit(workspace, "more.yml", (code, f"{code}, obligations: [{{ type: review }}]"))
+    assert ": ESCALATE, other obligations" in lumyn("policy", "diff", POLICY, more).out
+
+
+def test_what_did_not_change_of_a_rule_is_told_beside_what_did(lumyn: Lumyn, workspace: Path) -> None:
+    """A block that moved from one environment to another: where, and with which value of the other condition."""
+    block = """  - id: FROZEN
+    stage: HARD_BLOCKS
+    if: { evidence.freeze_is: soft, tenant.environment_is: prod }
+    then: { verdict: ABSTAIN, reason_codes: [CHARGEBACK_RISK_BLOCK] }
+
+  - id: R210
+"""
+    edit(workspace, "old.yml", ("  - id: R210\n", block))
+    edit(workspace, "new.yml", ("  - id: R210\n", block.replace("_is: prod", "_is: staging")))
+    said = lumyn("policy", "diff", "old.yml", "new.yml")
+    assert ", environment prod, freeze soft: ABSTAIN -> TRUST" in said.out, said.err

@@ -36,7 +36,7 @@ class Change:
         rule: Id of the changed rule behind it, or None: declarations, required keys or the default.
         difference: A request of the kind, decided by the engine under both policies.
         seen_by: Names of vectors that fail by it.
-        facts: What the changed rule looks at, for showing.
+        facts: What the changed rule looks at, for showing, what changed first.
         by_gate: Whether a gate decided the request so under both policies; False where no memory that was tried gives
             its similarity, None before one was asked.
     """
@@ -218,14 +218,14 @@ def _collect(pair: Pair, walk: Walk, found: dict[tuple[object, ...], Change]) ->
 
 
 def _facts(pair: Pair, rule_id: str | None) -> tuple[str, ...]:
-    """Return what the changed conditions of a rule look at; where none changed, what all of them do."""
+    """Return what the conditions of a rule look at, first those that changed."""
     if rule_id is None:
         return ()
     sides = [boxes.rule for view in (pair.new, pair.old) if (boxes := view.boxes(rule_id)) is not None]
     said = [{(each.fact, each.operator.name, str(each.operand)) for each in rule.conditions} for rule in sides]
     changed = {fact for fact, *_ in said[0] ^ said[-1]}
     facts = dict.fromkeys(each.fact for rule in sides for each in rule.conditions)
-    return tuple(fact for fact in facts if fact in changed or not changed)
+    return tuple(sorted(facts, key=lambda fact: fact not in changed))
 
 
 def _kind(change: Change) -> tuple[object, ...]:

@@ -17,7 +17,7 @@ from lumyn.analysis.mutation import MutationReport, Survivor
 from lumyn.analysis.scale import Severity
 from lumyn.analysis.witness import Case
 from lumyn.engine.normalize import USD
-from lumyn.model import JsonValue
+from lumyn.model import Evaluation, JsonValue
 from lumyn.policy.operators import EVIDENCE_PREFIX
 from lumyn.policy.spec import FX_RATE_KEY
 from lumyn.report.run import Table
@@ -151,11 +151,27 @@ def difference_text(difference: Difference, facts: Sequence[str] = ()) -> str:
         more = f" and {len(asked) - _MOST_FACTS} more" if len(asked) > _MOST_FACTS else ""
         wanted = f" for {', '.join(asked[:_MOST_FACTS])}{more}" if asked else ""
         return f"{said}: {before.verdict} -> {after.verdict}{wanted}"
-    gone = [f"-{code}" for code in before.reason_codes if code not in after.reason_codes]
-    come = [f"+{code}" for code in after.reason_codes if code not in before.reason_codes]
-    same = sorted(before.reason_codes) == sorted(after.reason_codes)
-    moved = "reason codes in another order" if same and before.reason_codes != after.reason_codes else "another record"
-    return f"{said}: {before.verdict}, {' '.join([*gone, *come]) or moved}"
+    return f"{said}: {before.verdict}, {_apart(before.reason_codes, after.reason_codes) or _moved(before, after)}"
+
+
+def _apart(before: Sequence[str], after: Sequence[str]) -> str:
+    """Return what goes and what comes between two lists, nothing where they hold the same."""
+    gone = [f"-{each}" for each in before if each not in after]
+    come = [f"+{each}" for each in after if each not in before]
+    return " ".join([*gone, *come])
+
+
+def _moved(before: Evaluation, after: Evaluation) -> str:
+    """Return how two records differ that have one verdict and the same reason codes."""
+    if before.reason_codes != after.reason_codes:
+        return "reason codes in another order"
+    rules, others = ([each.rule_id for each in said.matched_rules] for said in (before, after))
+    if rules != others:
+        apart = _apart(rules, others)
+        return f"matched rules {apart}" if apart else "matched rules in another order"
+    if before.matched_rules != after.matched_rules:
+        return "a matched rule of another stage, verdict or code"
+    return "other questions" if before.queries != after.queries else "other obligations"
 
 
 def case_text(case: Case, facts: Sequence[str] = ()) -> str:
