@@ -387,6 +387,12 @@ def test_a_workflow_that_runs_the_vectors_is_looked_for(lumyn: Lumyn, workspace:
     assert "CI_MISSING" == finding(lumyn("doctor", "--json"), "ci")["code"]
 
 
+def test_schemas_that_git_checked_out_with_crlf_are_those_of_this_version(lumyn: Lumyn, workspace: Path) -> None:
+    for schema in (workspace / ".lumyn-schemas").iterdir():
+        schema.write_bytes(schema.read_bytes().replace(b"\n", b"\r\n"))
+    assert "ok" == finding(lumyn("doctor", "--json"), "schemas")["status"]
+
+
 def test_schemas_of_an_earlier_version_are_replaced_by_fix_alone(lumyn: Lumyn, workspace: Path) -> None:
     schema = workspace / ".lumyn-schemas" / "policy.v0.schema.json"
     ours = schema.read_text()

@@ -138,7 +138,8 @@ def _schemas(folder: Path) -> Iterator[Finding]:
     if not present:
         return
     ours = {name: _resources.schema_path(name).read_text(encoding="utf-8") for name in SCHEMAS}
-    stale = [name for name in SCHEMAS if _read(folder / name) != ours[name]]
+    # Git may have written them with the line ends of its system.
+    stale = [name for name in SCHEMAS if _read(folder / name).replace("\r\n", "\n") != ours[name]]
     if not stale:
         yield ok("schemas", f"{shown(folder)} is what this version checks")
         return
