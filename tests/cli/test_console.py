@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lumyn.cli.console import Console, OutputError, PipeClosedError, error_lines, safe
+from lumyn.cli.console import Console, OutputError, PipeClosedError, error_lines, safe, write_document
 from lumyn.errors import InvalidRequestError, LumynError, NotFoundError, Problem, Span
 
 HOSTILE = "\x1b[2J\x00\x07\n\r\t\x7f\x85\x9b31m\u202eevil\u2066\u200e\u061c\u2028\ud800\U000e0041"
@@ -150,6 +150,26 @@ def test_a_reader_that_is_gone_and_a_full_disk_are_told_apart(monkeypatch: pytes
         Console(Gone()).line("x")
     with pytest.raises(OutputError, match="No space left"):
         Console(Full()).line("x")
+
+
+TEXT = "für Größe \u2615 \U0001f600"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-16", "utf-8"])
+def test_json_in_a_pipe_is_utf_8_whatever_the_locale(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    r"""RFC 8259, section 8.1. What Python makes of what an encoding lacks, `\xfc`, is no JSON at all."""
+    monkeypatch.setenv("COLUMNS", "40")
+    pipe = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="backslashreplace")
+    Console(pipe).json("x", {"text": TEXT * 9})
+    assert TEXT * 9 == json.loads(pipe.buffer.getvalue().decode())["text"]
+
+
+def test_a_document_is_never_folded_and_steers_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """YAML that is folded at the width of a terminal says something else, or nothing."""
+    monkeypatch.setenv("COLUMNS", "40")
+    terminal = Terminal()
+    write_document(terminal, "# a comment of more than twenty words " * 3 + "\r\na: \x1b[2J\n")
+    assert "# a comment of more than twenty words " * 3 + "\na: \\x1b[2J\n" == terminal.getvalue()
 
 
 def test_an_error_has_its_code_and_its_hint() -> None:

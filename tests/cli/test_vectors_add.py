@@ -125,7 +125,10 @@ def test_nothing_is_ever_written_over(lumyn: Lumyn, workspace: Path, decision: s
     assert 3 == lumyn("vectors", "add", decision, "-o", "vectors/support.yml").code
 
 
-def test_another_file_or_standard_output(lumyn: Lumyn, workspace: Path, decision: str) -> None:
+def test_another_file_or_standard_output(
+    lumyn: Lumyn, workspace: Path, decision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")  # a vector file that is folded is none
     assert 0 == lumyn("vectors", "add", decision, "-o", "vectors/mine.yaml").code
     assert "1 vector: 1 passed\n" == lumyn("vectors", "run", "vectors/mine.yaml").out
     printed = lumyn("vectors", "add", decision, "-o", "-")

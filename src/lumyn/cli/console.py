@@ -25,6 +25,9 @@ __all__ = [
     "print_error",
     "safe",
     "safe_json",
+    "write",
+    "write_bytes",
+    "write_document",
 ]
 
 Part: TypeAlias = "str | tuple[str, str]"
@@ -132,7 +135,7 @@ class Console:
         """Write `data` as JSON, under the schema name of the command."""
         document = {"schema": f"lumyn.cli.{command}.v0", **data}
         text = json.dumps(document, indent=None if one_line else 2, ensure_ascii=False, allow_nan=False)
-        self._write(safe_json(text) + "\n")
+        write_document(self._stream, safe_json(text) + "\n")
 
     def _write_lines(self, lines: Sequence[Sequence[Piece]]) -> None:
         if self.has_colour:
@@ -198,6 +201,22 @@ def write_bytes(stream: TextIO | None, data: bytes) -> None:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "the stream is closed"
         raise OutputError(f"cannot write the output: {reason or 'i/o error'}") from None
+
+
+def write_document(stream: TextIO | None, text: str) -> None:
+    """
+    Write a text that is read elsewhere, such as JSON, YAML or Markdown: never folded, and always in UTF-8.
+
+    A terminal gets it in its own encoding, with nothing in it that could steer one.
+
+    Raises:
+        PipeClosedError: Nobody reads any more.
+        OutputError: It cannot be written for another reason.
+    """
+    if _is_terminal(stream) or getattr(stream, "buffer", None) is None:
+        write(stream, "\n".join(map(safe, text.replace("\r\n", "\n").split("\n"))))
+    else:
+        write_bytes(stream, text.encode(errors="backslashreplace"))
 
 
 def print_error(error: LumynError) -> None:

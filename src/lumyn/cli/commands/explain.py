@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lumyn.cli.console import Console, write
+from lumyn.cli.console import Console, write_document
 from lumyn.cli.exit_codes import ExitCode
 from lumyn.cli.options import DecisionId, JsonFlag
 from lumyn.cli.workspace import open_reading, resolve_stored
@@ -52,7 +52,7 @@ def explain(
     if json:
         Console().json("explain", explanation_document(explanation, place))
     elif markdown:
-        write(sys.stdout, as_markdown(explanation, place))
+        write_document(sys.stdout, as_markdown(explanation, place))
     else:
         _print(Console(), explanation, place)
     return ExitCode.OK

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from lumyn.cli.commands import policy_check, policy_diff, policy_prove
-from lumyn.cli.console import Console, counted_noun, write
+from lumyn.cli.console import Console, counted_noun, write_document
 from lumyn.cli.deciding import STDIN
 from lumyn.cli.exit_codes import ExitCode
 from lumyn.cli.options import JsonFlag
@@ -113,7 +113,7 @@ def show(
         data = {"file": file, **_counts(policy), "document": policy.document, "stages": stage_documents(policy)}
         console.json("policy_show", data)
     elif source:
-        write(sys.stdout, policy.source)
+        write_document(sys.stdout, policy.source)
     else:
         console.line((f"{policy.policy_id} {policy.policy_version}", "bold"), f"  {policy.mode.value}", hang=2)
         console.line((policy.policy_hash, "dim"), indent=2)
@@ -188,7 +188,7 @@ def _format(file: str, *, check: bool, console: Console | None) -> dict[str, obj
             _print_problems(console, name, error)
         return {"file": file, "status": "invalid", "diff": None, "problems": error.to_dict()["problems"]}
     if file == STDIN and not check:
-        write(sys.stdout, text)
+        write_document(sys.stdout, text)
         return {"file": file, "status": "formatted", "diff": None, "problems": []}
     if data == text.encode():
         return {"file": file, "status": "unchanged", "diff": None, "problems": []}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from lumyn.cli.console import Console, counted_noun, write
+from lumyn.cli.console import Console, counted_noun, write_document
 from lumyn.cli.exit_codes import ExitCode
 from lumyn.cli.options import JsonFlag
 from lumyn.cli.workspace import find_config
@@ -91,9 +91,9 @@ def _print_for_machines(form: Format, findings: list[Finding], text: str) -> Non
     # Code hosts know files by their place in the repository, wherever the command was started.
     file = named_from(repository_of(Path.cwd()) or Path.cwd(), text)
     if form is Format.SARIF:
-        write(sys.stdout, sarif(findings, file))
+        write_document(sys.stdout, sarif(findings, file))
     else:
-        write(sys.stdout, "".join(f"{line}\n" for line in workflow_commands(findings, file)))
+        write_document(sys.stdout, "".join(f"{line}\n" for line in workflow_commands(findings, file)))
 
 
 def _print(console: Console, file: str, policy: Policy, findings: list[Finding]) -> None:

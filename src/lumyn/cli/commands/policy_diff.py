@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from enum import StrEnum
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from lumyn.cli.console import Console, counted_noun
+from lumyn.cli.console import Console, counted_noun, write_document
 from lumyn.cli.exit_codes import ExitCode
 from lumyn.cli.options import JsonFlag
 from lumyn.cli.workspace import find_config
@@ -92,8 +93,7 @@ def diff(
         }
         console.json("policy_diff", data)
     elif markdown:
-        for line in _markdown(old, new, found, len(unusable)):
-            console.line(line)
+        write_document(sys.stdout, "".join(f"{line}\n" for line in _markdown(old, new, found, len(unusable))))
     else:
         _print(console, found)
         print_unusable(console, unusable)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from lumyn.cli.commands.init import vector_modeline
-from lumyn.cli.console import Console
+from lumyn.cli.console import Console, write_document
 from lumyn.cli.deciding import STDIN
 from lumyn.cli.exit_codes import ExitCode
 from lumyn.cli.layout import cells
@@ -86,8 +87,7 @@ def add(
     if json:
         console.json("vectors_add", _document(record, made, written=output != STDIN))
     elif output == STDIN:
-        for line in made.text.splitlines():
-            console.line(line)
+        write_document(sys.stdout, made.text)
     else:
         _print(console, record, made)
     return ExitCode.OK
