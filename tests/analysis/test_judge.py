@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from strategies import examples, policies
 
 from lumyn.analysis import judge
-from lumyn.analysis.boxes import BudgetExceededError
+from lumyn.analysis.boxes import BUDGET, BudgetExceededError
 from lumyn.analysis.candidates import SpaceTooLargeError
 from lumyn.analysis.grid import Grid
 from lumyn.analysis.judge import Judge
@@ -79,6 +79,6 @@ def test_a_grid_is_not_made_where_it_would_be_too_large(monkeypatch: pytest.Monk
     (raised,) = (each for each in made if each.mutant_id == "thresholds/refund_trust_max_usd/up")
     assert Severity.NEW_TRUST is said(Judge(policy, made), raised)
     assert len(made_grids) == 1
-    monkeypatch.setattr(judge, "_POINTS_A_STEP", 0)
+    monkeypatch.setattr(judge, "_A_POINT", BUDGET + 1)
     assert Severity.NEW_TRUST is said(Judge(policy, made), raised)
     assert len(made_grids) == 1

@@ -27,6 +27,8 @@ from lumyn.policy.spec import Condition, Policy
 __all__ = ["cuts_for", "findings_of_action"]
 
 _ZERO: Final = Decimal(0)
+_MOST_OPEN: Final = 3
+"""Once it was given up for so many numbers of an action how verdicts move with them, it is not asked for the rest."""
 
 
 def cuts_for(policy: Policy, action: str) -> Iterator[Condition]:
@@ -263,18 +265,15 @@ def _turns_on(view: View, box: Box) -> bool:
 def _growth(view: View) -> Iterator[Finding]:
     policy, action = view.policy, view.space.action
     said: dict[str, list[str]] = {}
+    open_: list[str] = []
     for fact in numbers_of(policy, action):
         name = fact.removeprefix(EVIDENCE_PREFIX)
         try:
-            found = growth_of(view, fact)
+            found = None if len(open_) >= _MOST_OPEN else growth_of(view, fact)
         except BudgetExceededError:
-            yield Finding(
-                code="ANALYSIS_UNKNOWN",
-                level=Level.ERROR,
-                message=f"{action}: too many steps to tell how verdicts move as `{name}` grows",
-                advice="split the rules of the action, or compare fewer attributes in it",
-                span=_place(view, fact),
-            )
+            found = None
+        if found is None:
+            open_.append(name)
             continue
         if found.loosens is not None and found.tightens is not None:
             yield _both_ways(view, fact, found.loosens, found.tightens)
@@ -287,6 +286,15 @@ def _growth(view: View) -> Iterator[Finding]:
             else "never tighten"
         )
         said.setdefault(way, []).append(name)
+    if open_:
+        numbers = ", ".join(f"`{name}`" for name in open_[:-1]) + " or " * (len(open_) > 1) + f"`{open_[-1]}`"
+        yield Finding(
+            code="ANALYSIS_UNKNOWN",
+            level=Level.ERROR,
+            message=f"{action}: too many steps to tell how verdicts move as {numbers} grows",
+            advice="split the rules of the action, or compare fewer attributes in it",
+            span=_place(view, next(fact for fact in numbers_of(policy, action) if fact.endswith(open_[0]))),
+        )
     if said:
         parts = [f"verdicts {way} with {', '.join(names)}" for way, names in sorted(said.items())]
         asks = asks_in_reach(view)

@@ -26,8 +26,8 @@ from lumyn.policy.spec import Condition, Policy, Rule
 
 __all__ = ["Finding", "Judge", "told"]
 
-_POINTS_A_STEP: Final = 16
-"""So many combinations of cells in a grid count like one step of a search."""
+_A_POINT: Final = 18
+"""So much of the budget of a question goes for one combination of cells in a grid."""
 _KINDS: Final = (Severity.NEW_TRUST, Severity.LOOSER, Severity.TIGHTER, Severity.CODES)
 
 
@@ -122,7 +122,7 @@ class Judge:
             slices = self._slices[action] = Slices(self._spaces[action], self._policy)
         fine = frozenset(self._told(slices, action, mutant))
         if (action, fine) not in self._bases:
-            fits = slices.size(fine) <= self._limit * _POINTS_A_STEP
+            fits = slices.size(fine) * _A_POINT <= self._limit
             grid = Grid(slices, fine) if fits else None
             self._bases[action, fine] = None if grid is None else (grid, Outline(grid, self._policy))
         return self._bases[action, fine]
