@@ -118,7 +118,7 @@ def diff(
 
     Args:
         observations: Decisions of vectors under either policy, to tell which vectors see which change.
-        limit: Steps one question may take.
+        limit: Work one question may take.
     """
     changes: list[Change] = []
     unknown: list[str] = []

@@ -96,24 +96,31 @@ class Judge:
             finding = _on(grid, base, mutant, action)
             if finding is not None:
                 return finding
-        difference = self._by_search(space, mutant)
-        if difference is None:
-            return None
-        if made is not None and difference.severity is not Severity.CODES:
+        finding = self._by_search(space, mutant)
+        if finding is not None and made is not None and finding.severity is not Severity.CODES:
             raise AnalysisDefectError(f"mutant {mutant.mutant_id}: the search finds another verdict, the grid none")
-        return Finding(difference.severity, lambda: difference)
+        return finding
 
-    def _by_search(self, space: Space, mutant: Mutant) -> Difference | None:
+    def _by_search(self, space: Space, mutant: Mutant) -> Finding | None:
         view = self._views.get(space.action)
         if view is None or view.space is not space:
             view = self._views[space.action] = View(space, self._policy)
         pair = Pair(space, view, mutant.policy)
-        difference = pair.first()
-        if difference is None:
-            if not space.complete:
-                raise BudgetExceededError
-            return None
-        return difference if difference.severity is Severity.NEW_TRUST else pair.worst() or difference
+        try:
+            gravest = pair.gravest()
+        except BudgetExceededError:
+            # The gravest kind of all may be met at the first difference there is.
+            first = next(pair.differences(), None)
+            if first is None or first.severity is Severity.NEW_TRUST:
+                return _settled(space, first)
+            raise
+        if gravest is not None:
+            severity, corner = gravest
+            return Finding(severity, partial(_at_corner, space, corner, mutant, severity))
+        found = next(pair.corners(), None)
+        if found is not None:
+            return Finding(Severity.CODES, partial(_at_corner, space, found[0], mutant, Severity.CODES))
+        return _settled(space, next(pair.queries(), None))
 
     def _base(self, action: str, mutant: Mutant) -> tuple[Grid, Outline] | None:
         """Return the policy on a grid that tells apart what a mutant does, or None where that would be too large."""
@@ -199,6 +206,20 @@ def _known(grid: Grid, rows: int, mutant: Mutant, action: str) -> int:
             _, unknown = grid.column(condition, mutant.base)
             rows = rows & ~unknown or rows
     return rows
+
+
+def _settled(space: Space, found: Difference | None) -> Finding | None:
+    """Return what was found, or None: it is proved that there is nothing."""
+    if found is None:
+        if not space.complete:
+            raise BudgetExceededError
+        return None
+    return Finding(found.severity, lambda: found)
+
+
+def _at_corner(space: Space, corner: tuple[int, ...], mutant: Mutant, severity: Severity) -> Difference:
+    """Return the plainest request of a part of the space, decided by the engine under the policy and its mutant."""
+    return told(mutant, case_at(space.action, space.point(corner)), severity)
 
 
 def _shown(grid: Grid, base: Outline, mutant: Mutant, action: str) -> Difference:

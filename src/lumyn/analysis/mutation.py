@@ -157,7 +157,7 @@ def assess(
         accepted: Id of a survivor that may stay -> why.
         known: What was found out about the policy with the same `limit`; what is found out now is noted there.
         patience_s: Seconds of the processor that judging killed mutants may take in any case.
-        limit: Steps one question may take.
+        limit: Work one question may take.
 
     Raises:
         AnalysisDefectError: The analysis contradicts the engine, or itself.

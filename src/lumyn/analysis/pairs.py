@@ -40,38 +40,35 @@ class Pair:
         """
         self.space = space
         self.old = old if isinstance(old, View) else View(space, old)
-        self.new = View(space, new)
+        self.new = View(space, new, like=self.old)
         self._rules = {each.rule.rule_id: each for each in self.old.rules}
         self._new_rules = {each.rule.rule_id: each for each in self.new.rules}
         self._transitions: dict[tuple[Verdict, Verdict], list[tuple[list[tuple[Box, ...]], tuple[Box, ...]]]] = {}
 
-    def first(self) -> Difference | None:
-        """Return a request that the policies decide differently in any part of the record, or None: there is none."""
-        return next(self.differences(), None)
-
     def differences(self) -> Iterator[Difference]:
         """Yield differing requests, at least one for every rule whose effect on some request changed."""
+        for corner, rule_id in self.corners():
+            yield self._difference(corner, rule_id)
+        yield from self.queries()
+
+    def corners(self) -> Iterator[tuple[tuple[int, ...], str | None]]:
+        """Yield parts of the space whose records differ, each with the changed rule behind it; `queries` has more."""
         yield from self._firing()
         yield from self._engine()
         yield from self._order()
         yield from self._defaults()
         yield from self._asking()
-        yield from self._queries()
 
-    def worst(self) -> Difference | None:
-        """Return a request of the gravest kind there is, or None when all differences leave the verdict alone."""
-        for severity in (Severity.NEW_TRUST, Severity.LOOSER, Severity.TIGHTER):
-            found = self.of_kind(severity)
-            if found is not None:
-                return found
-        return None
-
-    def of_kind(self, severity: Severity, *, start: Sequence[Box] = (EVERYWHERE,)) -> Difference | None:
-        """Return a request whose verdict changes in one way, or None."""
-        for before, after in _transitions(severity):
-            found = self.transition(before, after, start=start)
-            if found is not None:
-                return found
+    def gravest(self) -> tuple[Severity, tuple[int, ...]] | None:
+        """Return the gravest change of a verdict there is, with where it happens, or None: no verdict changes."""
+        where = self._telling()
+        for severity in (Severity.NEW_TRUST, Severity.LOOSER, Severity.TIGHTER) if where else ():
+            for before, after in _transitions(severity):
+                for must, shun in self._joined(before, after):
+                    for box in where:
+                        found = self.space.search.find(box, must=must, avoid=shun)
+                        if found is not None:
+                            return severity, found
         return None
 
     def transition(
@@ -131,6 +128,22 @@ class Pair:
                 found.update(dict.fromkeys((*before, *after)))
         return (*found,)
 
+    def _telling(self) -> tuple[Box, ...]:
+        """Return boxes in one of which every request lies whose verdict differs; none: no verdict does."""
+        if self.old.policy.default_verdict is not self.new.policy.default_verdict:
+            return (EVERYWHERE,)
+        found = dict.fromkeys({*self.old.engine} ^ {*self.new.engine})
+        for rule_id in dict.fromkeys((*self._rules, *self._new_rules)):
+            old, new = self._rules.get(rule_id), self._new_rules.get(rule_id)
+            if old is new:
+                continue
+            weighs_alike = old is not None and new is not None and _weight(old) == _weight(new)
+            for before, after in ((_true(old), _true(new)), (_possible(old), _possible(new))):
+                known, other = set(before), set(after)
+                found.update(dict.fromkeys(b for b in before if not weighs_alike or b not in other))
+                found.update(dict.fromkeys(b for b in after if not weighs_alike or b not in known))
+        return (*found,)
+
     def changed_rules(self) -> Iterator[tuple[str, tuple[Box, ...], tuple[Box, ...]]]:
         """Yield rules by id with boxes to start from and to avoid: together, where the rule's effect may differ."""
         for rule_id in dict.fromkeys((*self._rules, *self._new_rules)):
@@ -164,24 +177,24 @@ class Pair:
 
     # Parts of the record
 
-    def _firing(self) -> Iterator[Difference]:
+    def _firing(self) -> Iterator[tuple[tuple[int, ...], str | None]]:
         for rule_id, starts, avoid in self.changed_rules():
             for box in starts:
                 corner = self.space.search.find(box, avoid=avoid)
                 if corner is not None:
-                    yield self._difference(corner, rule_id)
+                    yield corner, rule_id
                     break
 
-    def _engine(self) -> Iterator[Difference]:
+    def _engine(self) -> Iterator[tuple[tuple[int, ...], str | None]]:
         for one, other in ((self.old, self.new), (self.new, self.old)):
             pairs = [(one.invalid[code], other.invalid[code]) for code in one.invalid]
             for here, there in (*pairs, (one.fx_out_of_bounds, other.fx_out_of_bounds)):
                 for box in set(here) - set(there):
                     corner = self.space.search.find(box, avoid=there)
                     if corner is not None:
-                        yield self._difference(corner)
+                        yield corner, None
 
-    def _order(self) -> Iterator[Difference]:
+    def _order(self) -> Iterator[tuple[tuple[int, ...], str | None]]:
         places = {rule_id: place for place, rule_id in enumerate(self._new_rules)}
         common = [each for each in self.old.rules if each.rule.rule_id in places]
         ranks = [places[each.rule.rule_id] for each in common]
@@ -192,17 +205,17 @@ class Pair:
                 for box in first.true:
                     corner = self._find(box, Region((second.true,)))
                     if corner is not None:
-                        yield self._difference(corner, second.rule.rule_id)
+                        yield corner, second.rule.rule_id
                         break
 
-    def _defaults(self) -> Iterator[Difference]:
+    def _defaults(self) -> Iterator[tuple[tuple[int, ...], str | None]]:
         old, new = self.old.policy, self.new.policy
         if (old.default_verdict, old.default_reason_code) != (new.default_verdict, new.default_reason_code):
             corner = self._find(EVERYWHERE, self.old.default(), self.new.default())
             if corner is not None:
-                yield self._difference(corner)
+                yield corner, None
 
-    def _asking(self) -> Iterator[Difference]:
+    def _asking(self) -> Iterator[tuple[tuple[int, ...], str | None]]:
         """Yield differences in what is asked for where `TRUST` is withheld for want of a fact."""
         before, after = self.old.asks(), self.new.asks()
         if before == after:
@@ -214,10 +227,10 @@ class Pair:
                 for box in set(boxes) - set(there):
                     corner = self._find(box, *both, avoid=there)
                     if corner is not None:
-                        yield self._difference(corner)
+                        yield corner, None
                         break
 
-    def _queries(self) -> Iterator[Difference]:
+    def queries(self) -> Iterator[Difference]:
         """Yield differences in what rules ask for; which of two rules asks first makes this depend on all that fire."""
         asking = [each for each in self.old.rules if each.rule.verdict is Verdict.QUERY]
         required = [view.policy.required_evidence.get(self.space.action, ()) for view in (self.old, self.new)]
@@ -274,6 +287,11 @@ def _transitions(severity: Severity) -> Iterator[tuple[Verdict, Verdict]]:
 
 def _true(boxes: RuleBoxes | None) -> tuple[Box, ...]:
     return () if boxes is None else boxes.true
+
+
+def _weight(boxes: RuleBoxes) -> tuple[Verdict, bool]:
+    """Return how a rule bears on verdicts: its own, and whether it guards."""
+    return boxes.rule.verdict, boxes.rule.stage in GUARDED
 
 
 def _possible(boxes: RuleBoxes | None) -> tuple[Box, ...]:

@@ -77,7 +77,11 @@ class View:
         missing: Required key -> where it is missing.
     """
 
-    def __init__(self, space: Space, policy: Policy) -> None:
+    def __init__(self, space: Space, policy: Policy, *, like: View | None = None) -> None:
+        """
+        Args:
+            like: The view of another policy over the same space, to share the boxes of rules that both have.
+        """
         self.space = space
         self.policy = policy
         self._reading = space.reading(policy)
@@ -88,12 +92,20 @@ class View:
         self.missing: Mapping[str, tuple[Box, ...]] = {
             key: _boxes([space.state(self._reading, key, MISSING)]) for key in required
         }
-        self.rules = tuple(self._rule(rule) for rule in policy.rules_for(space.action))
+        known = {} if like is None else self._shared(like)
+        self.rules = tuple(known.get(id(rule)) or self._rule(rule) for rule in policy.rules_for(space.action))
         self.invalid: Mapping[str, tuple[Box, ...]] = {
             code: _boxes(space.state(self._reading, key, code) for key in policy.keys_for(space.action))
             for code in INVALID_CODES
         }
         self.fx_out_of_bounds = _boxes([space.note(self._reading, FX_OUT_OF_BOUNDS)])
+
+    def _shared(self, like: View) -> dict[int, RuleBoxes]:
+        """Return the rules of another view whose boxes are the same here, by the identity of the rule."""
+        if like.space is not self.space or like._reading != self._reading or like._counter != self._counter:
+            return {}
+        unmoved = like.missing == self.missing
+        return {id(each.rule): each for each in like.rules if unmoved or not each.rule.is_requirements_check}
 
     def boxes(self, rule_id: str) -> RuleBoxes | None:
         """Return one rule, or None when it does not apply to the action."""
