@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import examples, policies, requests, similarities
 
-from lumyn.analysis.coverage import cover, goals_met
+from lumyn.analysis.coverage import Goals, cover
 from lumyn.analysis.knowledge import Answer, Knowledge
 from lumyn.analysis.matrix import Matrix
 from lumyn.analysis.mutation import assess
@@ -65,7 +65,7 @@ def test_goals_that_would_be_called_alike_are_told_apart() -> None:
     policy = parse_policy(TWICE)
     goals = cover(policy, []).goals
     names = [(goal.criterion, goal.name) for goal in goals]
-    assert len(names) == len(set(names)) == len(goals_met(policy, Matrix(policy, ())))
+    assert len(names) == len(set(names)) == len(Goals(policy).met(Matrix(policy, ())))
     assert (Criterion.BOUNDARIES, "R1/days_lte/at#2") in names
     assert {(goal.name, goal.infeasible) for goal in goals if goal.criterion is Criterion.BOUNDARIES} == {
         ("R1/days_lte/at", False),

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lumyn.analysis.changes import apart
 from lumyn.analysis.edits import Base
 from lumyn.analysis.experience import Experience
 from lumyn.analysis.matrix import Matrix
 from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.witness import Case
-from lumyn.model import DecisionRequest, Evaluation
+from lumyn.model import DecisionRequest, Evaluation, JsonObject
 
-__all__ = ["Candidate"]
+__all__ = ["Candidate", "changed_places", "unreached"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,3 +54,19 @@ class Candidate:
         if self.matrix is None:
             raise ValueError("a candidate is looked at before it is asked")
         return self.matrix
+
+
+def changed_places(base: Base, request: JsonObject, experience: Experience | None) -> tuple[str, ...]:
+    """Return where a request and what memory holds for it differ from a base."""
+    places = tuple(".".join(each) for each in apart(base.request, request))
+    held = None if base.experience is None else (base.experience.label, base.experience.request)
+    other = None if experience is None else (experience.label, experience.request)
+    unlike = held != other or (held is None and base.remembers)
+    return (*places, "memory") if unlike else places
+
+
+def unreached(case: Case) -> str:
+    """Return why a request that was found is not suggested."""
+    if case.similarity:
+        return f"no single experience makes such a request look like a failure by about {case.similarity}"
+    return "no request was found that does no more than that"

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from itertools import accumulate
+from operator import or_
 
 __all__ = ["choose"]
 
@@ -60,33 +62,66 @@ def choose(
 
 def _needed(sets: Sequence[int], chosen: Sequence[int], open_: int) -> list[int]:
     """Return those chosen without any whose members the others close, the last chosen dropped first."""
-    kept = list(chosen)
-    for place in reversed(chosen):
-        rest = 0
-        for other in kept:
-            rest |= 0 if other == place else sets[other]
-        if not sets[place] & open_ & ~rest:
-            kept.remove(place)
-    return kept
+    before = [0, *accumulate((sets[place] for place in chosen), or_)]
+    after, kept = 0, []
+    for number in range(len(chosen) - 1, -1, -1):
+        members = sets[chosen[number]]
+        if members & open_ & ~(before[number] | after):
+            kept.append(chosen[number])
+            after |= members
+    return kept[::-1]
 
 
 def _exchanged(
     sets: Sequence[int], tiers: Sequence[int], chosen: Sequence[int], open_: int, *, enough: int = 0
 ) -> list[int]:
     """Return those chosen with one in the place of several, wherever one that is no dearer closes all they do."""
-    kept = list(chosen)
+    kept = _Kept(sets, chosen, open_)
     place = 0
-    while place < len(sets) and len(kept) > enough:
-        alone = _alone(sets, kept, open_)
-        idle = [each for each in kept if not alone[each] & ~sets[place] and tiers[place] <= tiers[each]]
-        if place not in kept and len(idle) > 1:
-            rest = _needed(sets, [place, *(each for each in kept if each not in idle), *reversed(idle)], open_)
-            if len(rest) < len(kept):
-                kept = [*(each for each in kept if each in rest), place] if place in rest else rest
+    while place < len(sets) and len(kept.places) > enough:
+        idle = kept.idle_beside(place)
+        if len(idle) > 1:
+            idle = [each for each in idle if tiers[place] <= tiers[each]]
+        if len(idle) > 1 and place not in kept.places:
+            gone = {*idle}
+            rest = _needed(sets, [place, *(each for each in kept.places if each not in gone), *reversed(idle)], open_)
+            if len(rest) < len(kept.places):
+                still = {*rest}
+                ordered = [*(each for each in kept.places if each in still), place] if place in still else rest
+                kept = _Kept(sets, ordered, open_)
                 place = 0
                 continue
         place += 1
-    return kept
+    return kept.places
+
+
+class _Kept:
+    """Those that are chosen at the moment, by what each closes that no other does."""
+
+    def __init__(self, sets: Sequence[int], places: Sequence[int], open_: int) -> None:
+        self.places = list(places)
+        self._sets = sets
+        self._alone = _alone(sets, places, open_)
+        self._signs: dict[int, int] = {}
+        self._any = 0
+        for number, place in enumerate(places):
+            sign = self._alone[place] & -self._alone[place]
+            self._signs[sign] = number
+            self._any |= sign
+
+    def idle_beside(self, place: int) -> list[int]:
+        """Return those, in order, of which one more closes all that no other does; none where it is only one."""
+        members = self._sets[place]
+        told = members & self._any
+        if told & (told - 1) == 0:
+            return []
+        found = []
+        while told:
+            sign = told & -told
+            told ^= sign
+            found.append(self._signs[sign])
+        there = (self.places[number] for number in sorted(found))
+        return [each for each in there if not self._alone[each] & ~members]
 
 
 def _alone(sets: Sequence[int], kept: Sequence[int], open_: int) -> dict[int, int]:

@@ -5,7 +5,7 @@ Computed from what was decided, never by hooks in the evaluator; must not know h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property
@@ -19,7 +19,7 @@ from lumyn.analysis.matrix import Matrix
 from lumyn.analysis.mutant import shown, step_of
 from lumyn.analysis.observations import Observation
 from lumyn.analysis.scale import Criterion
-from lumyn.analysis.sheet import Sheet
+from lumyn.analysis.table import any_of
 from lumyn.analysis.witness import AnalysisDefectError, Case, case_at
 from lumyn.model import Verdict
 from lumyn.policy.operators import OPERATORS
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from lumyn.analysis.cells import Space
     from lumyn.analysis.regions import RuleBoxes, View
 
-__all__ = ["CoverageReport", "Criterion", "Goal", "boundaries", "cover", "goals_met", "settled"]
+__all__ = ["CoverageReport", "Criterion", "Goal", "Goals", "boundaries", "cover"]
 
 DEFAULT = "DEFAULT"
 _FLIPPED = {"gt": 1, "lte": 1, "lt": -1, "gte": -1}
@@ -49,7 +49,7 @@ def cover(
 
     Args:
         known: What was found out about the policy with the same `limit`; what is found out now is noted there.
-        limit: Steps one question of feasibility may take.
+        limit: Work one question of feasibility may take.
 
     Raises:
         AnalysisDefectError: A vector meets a goal that no request can: the analysis contradicts the engine.
@@ -57,27 +57,39 @@ def cover(
     matrix = Matrix.of(policy, observations)
     model = _Model(policy, matrix, limit)
     known = Knowledge() if known is None else known
-    goals = tuple(_settled(matrix, model, wanted, known) for wanted in _wanted(policy, matrix))
+    goals = tuple(_settled(matrix, model, wanted, known) for wanted in _wanted(policy))
     return CoverageReport(policy=policy, goals=goals, observed=len(matrix.rows))
 
 
-def goals_met(policy: Policy, matrix: Matrix) -> dict[str, int]:
-    """Return the goals of a policy as `criterion:name` -> the rows that meet each."""
-    return {f"{w.goal.criterion}:{w.goal.name}": w.rows for w in _wanted(policy, matrix)}
+class Goals:
+    """Every goal of a policy, as `criterion:name`, to be held against any decisions and against all requests."""
 
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._wanted = {f"{each.goal.criterion}:{each.goal.name}": each for each in _wanted(policy)}
 
-def settled(policy: Policy, names: Collection[str], spaces: Mapping[str, Space]) -> dict[str, Goal]:
-    """
-    Return goals that nothing meets yet, by `criterion:name`: each with a request, or infeasible, or unknown.
+    def met(self, matrix: Matrix) -> dict[str, int]:
+        """Return every goal -> the rows that meet it."""
+        asked = matrix.table.acts.keys()
+        return {
+            name: 0 if wanted.actions is not None and asked.isdisjoint(wanted.actions) else wanted.rows(matrix)
+            for name, wanted in self._wanted.items()
+        }
 
-    Args:
-        names: Of the goals.
-        spaces: Of the policy's actions, `boundaries` told apart.
-    """
-    nothing = Matrix(policy, ())
-    model = _Model(policy, nothing, BUDGET, spaces)
-    wanted = ((f"{each.goal.criterion}:{each.goal.name}", each) for each in _wanted(policy, nothing))
-    return {name: _settle(nothing, model, each) for name, each in wanted if name in names}
+    def meeting(self, name: str, matrix: Matrix) -> int:
+        """Return the rows that meet one goal."""
+        return self._wanted[name].rows(matrix)
+
+    def settled(self, names: Iterable[str], spaces: Mapping[str, Space]) -> Iterator[tuple[str, Goal]]:
+        """
+        Yield goals that nothing meets yet, each with a request, or infeasible, or unknown.
+
+        Args:
+            spaces: Of the policy's actions, `boundaries` told apart.
+        """
+        model = _Model(self._policy, Matrix(self._policy, ()), BUDGET, spaces)
+        for name in names:
+            yield name, _unmet(model, self._wanted[name])
 
 
 def boundaries(policy: Policy, action: str) -> list[Condition]:
@@ -90,13 +102,15 @@ class _Wanted(NamedTuple):
     A goal before it is judged.
 
     Attributes:
-        rows: The decisions that meet it.
+        rows: Returns the decisions of a matrix that meet it.
+        actions: The only actions whose decisions can meet it, or None.
         questions: Action, start boxes and boxes to avoid: where a request would meet it.
     """
 
     goal: Goal
-    rows: int
+    rows: Callable[[Matrix], int]
     questions: Callable[[_Model], Iterator[tuple[str, Iterable[Box], Iterable[Box]]]]
+    actions: tuple[str, ...] | None = None
 
 
 class _Model:
@@ -147,22 +161,23 @@ def _settled(matrix: Matrix, model: _Model, wanted: _Wanted, known: Knowledge) -
     """Return what became of a goal, asking only what nobody has found out."""
     name = f"{wanted.goal.criterion}:{wanted.goal.name}"
     found = known.goals.get(name)
-    if wanted.rows and found is Answer.NONE:
-        met_by = matrix.rows[lowest(wanted.rows)].name
-        raise AnalysisDefectError(f"goal {name} is proved impossible, and {met_by} meets it")
-    if wanted.rows or found is None:
-        goal = _settle(matrix, model, wanted)
-        if not wanted.rows:
-            known.goals[name] = goal.case or (Answer.UNKNOWN if goal.unknown else Answer.NONE)
+    rows = wanted.rows(matrix)
+    if rows:
+        met_by = matrix.rows[lowest(rows)].name
+        if found is Answer.NONE:
+            raise AnalysisDefectError(f"goal {name} is proved impossible, and {met_by} meets it")
+        return replace(wanted.goal, covered_by=met_by)
+    if found is None:
+        goal = _unmet(model, wanted)
+        known.goals[name] = goal.case or (Answer.UNKNOWN if goal.unknown else Answer.NONE)
         return goal
     if isinstance(found, Case):
         return replace(wanted.goal, case=found)
     return replace(wanted.goal, unknown=found is Answer.UNKNOWN, infeasible=found is Answer.NONE)
 
 
-def _settle(matrix: Matrix, model: _Model, wanted: _Wanted) -> Goal:
-    if wanted.rows:
-        return replace(wanted.goal, covered_by=matrix.rows[lowest(wanted.rows)].name)
+def _unmet(model: _Model, wanted: _Wanted) -> Goal:
+    """Return a goal that nothing meets with a request that would, or as infeasible, or as unknown."""
     from lumyn.analysis.candidates import SpaceTooLargeError
 
     unknown = False
@@ -180,52 +195,50 @@ def _settle(matrix: Matrix, model: _Model, wanted: _Wanted) -> Goal:
     return replace(wanted.goal, unknown=unknown, infeasible=not unknown)
 
 
-def _wanted(policy: Policy, matrix: Matrix) -> Iterator[_Wanted]:
+def _wanted(policy: Policy) -> Iterator[_Wanted]:
     """Yield every goal of a policy; of those that would be called alike, the second ends in `#2`."""
     known: dict[tuple[Criterion, str], int] = {}
-    for wanted in _every(policy, matrix):
+    for wanted in _every(policy):
         goal = wanted.goal
         count = known[goal.criterion, goal.name] = known.get((goal.criterion, goal.name), 0) + 1
         yield wanted if count == 1 else wanted._replace(goal=replace(goal, name=f"{goal.name}#{count}"))
 
 
-def _every(policy: Policy, matrix: Matrix) -> Iterator[_Wanted]:
-    sheet = matrix.base
+def _every(policy: Policy) -> Iterator[_Wanted]:
     for rule in policy.rules:
-        yield from _of_rule(rule, sheet)
-    yield _default(policy, sheet)
-    yield from _codes(policy, matrix)
-    yield from _required(policy, matrix)
+        yield from _of_rule(rule)
+    yield _default(policy)
+    yield from _codes(policy)
+    yield from _required(policy)
     for rule in policy.rules:
         for condition in rule.conditions:
-            yield from _boundary(policy, matrix, rule, condition)
-            yield from _outcomes(matrix, rule, condition)
-    yield from _verdicts(policy, matrix)
+            yield from _boundary(policy, rule, condition)
+            yield from _outcomes(rule, condition)
+    yield from _verdicts(policy)
 
 
-def _of_rule(rule: Rule, sheet: Sheet) -> Iterator[_Wanted]:
-    fired = sheet.truth(rule)[0]
+def _of_rule(rule: Rule) -> Iterator[_Wanted]:
     goal = Goal(criterion=Criterion.FIRED, name=rule.rule_id, title=rule.rule_id, aim="fires", span=rule.span)
 
     def firing(model: _Model) -> Iterator[tuple[str, Iterable[Box], Iterable[Box]]]:
         for view, boxes in model.applying(rule):
             yield view.space.action, boxes.true, ()
 
-    yield _Wanted(goal, fired, firing)
-    rivals = 0
-    for other in sheet.policy.rules:
-        if other is not rule and other.verdict.strictness >= rule.verdict.strictness:
-            rivals |= sheet.truth(other)[0]
-    alone = fired & ~rivals & ~sheet.blocked & sheet.given(rule.verdict)
+    def deciding_alone(matrix: Matrix) -> int:
+        sheet = matrix.base
+        rivalled = sheet.rivalled(rule.verdict)
+        return sheet.truth(rule)[0] & ~rivalled & ~sheet.blocked & sheet.given(rule.verdict)
+
+    yield _Wanted(goal, lambda matrix: matrix.base.truth(rule)[0], firing, rule.actions)
 
     def deciding(model: _Model) -> Iterator[tuple[str, Iterable[Box], Iterable[Box]]]:
         for view, boxes in model.applying(rule):
             yield view.space.action, boxes.true, view.rivals(rule)
 
-    yield _Wanted(replace(goal, criterion=Criterion.DECIDES, aim="decides"), alone, deciding)
+    yield _Wanted(replace(goal, criterion=Criterion.DECIDES, aim="decides"), deciding_alone, deciding, rule.actions)
 
 
-def _default(policy: Policy, sheet: Sheet) -> _Wanted:
+def _default(policy: Policy) -> _Wanted:
     title = f"default {policy.default_verdict}"
     span = policy.spans.get("/defaults")
     goal = Goal(criterion=Criterion.FIRED, name=DEFAULT, title=title, aim="no rule fires", span=span)
@@ -234,19 +247,17 @@ def _default(policy: Policy, sheet: Sheet) -> _Wanted:
         for action in model.actions:
             yield action, ((),), model.view(action).default().avoid
 
-    return _Wanted(goal, sheet.unmatched, silent)
+    return _Wanted(goal, lambda matrix: matrix.base.unmatched, silent)
 
 
-def _codes(policy: Policy, matrix: Matrix) -> Iterator[_Wanted]:
-    sheet = matrix.base
+def _codes(policy: Policy) -> Iterator[_Wanted]:
     for code in sorted(policy.may_emit()):
         emitting = [rule for rule in policy.rules if code in rule.reason_codes]
-        rows = 0
-        for rule in emitting:
-            rows |= sheet.truth(rule)[0]
         by_default = code == policy.default_reason_code
-        if by_default:
-            rows |= sheet.unmatched
+
+        def rows(matrix: Matrix, emitting: list[Rule] = emitting, by_default: bool = by_default) -> int:
+            given = any_of(matrix.base.truth(rule)[0] for rule in emitting)
+            return given | (matrix.base.unmatched if by_default else 0)
 
         def emitted(
             model: _Model, emitting: list[Rule] = emitting, by_default: bool = by_default
@@ -261,12 +272,14 @@ def _codes(policy: Policy, matrix: Matrix) -> Iterator[_Wanted]:
         yield _Wanted(Goal(criterion=Criterion.CODES, name=code, title=code, aim=code, span=span), rows, emitted)
 
 
-def _required(policy: Policy, matrix: Matrix) -> Iterator[_Wanted]:
+def _required(policy: Policy) -> Iterator[_Wanted]:
     for action, keys in policy.required_evidence.items():
         for key in keys:
-            rows = matrix.table.acts.get(action, 0) & matrix.table.missing(key)
-            for other in keys:
-                rows &= matrix.table.full if other == key else ~matrix.table.missing(other)
+
+            def rows(matrix: Matrix, action: str = action, keys: tuple[str, ...] = tuple(keys), key: str = key) -> int:
+                table = matrix.table
+                found = table.acts.get(action, 0) & table.missing(key)
+                return found & ~any_of(table.missing(other) for other in keys if other != key)
 
             def alone(
                 model: _Model, action: str = action, key: str = key
@@ -278,7 +291,7 @@ def _required(policy: Policy, matrix: Matrix) -> Iterator[_Wanted]:
             span = policy.spans.get(f"/required_evidence/{action}")
             aim = f"only {key} missing"
             goal = Goal(criterion=Criterion.REQUIRED, name=f"{action}/{key}", title=title, aim=aim, span=span)
-            yield _Wanted(goal, rows, alone)
+            yield _Wanted(goal, rows, alone, (action,))
 
 
 # Boundaries and conditions
@@ -295,7 +308,7 @@ def _edges(policy: Policy, condition: Condition) -> Iterator[Condition]:
             yield replace(condition, operator=OPERATORS[operator], operand=operand, threshold=None)
 
 
-def _boundary(policy: Policy, matrix: Matrix, rule: Rule, condition: Condition) -> Iterator[_Wanted]:
+def _boundary(policy: Policy, rule: Rule, condition: Condition) -> Iterator[_Wanted]:
     edges = list(_edges(policy, condition))
     if not edges or not isinstance(condition.operand, Decimal):
         return
@@ -303,14 +316,15 @@ def _boundary(policy: Policy, matrix: Matrix, rule: Rule, condition: Condition) 
     value, past = condition.operand, at_least_past.operand
     sign = _FLIPPED[condition.operator.name]
     low, high = (at_least, at_most_past) if sign > 0 else (at_least_past, at_most)
-    masks = [matrix.table.column(each, policy)[0] for each in (at_least, at_most, low, high)]
-    decisive = matrix.base.decisive(rule, condition)
-    at = masks[0] & masks[1]
     name = condition.text.removeprefix("evidence.")
-    for tail, rows, edge, number in (
-        ("at", at, (at_least, at_most), value),
-        ("past", masks[2] & masks[3] & ~at, (low, high), past),
-    ):
+    for tail, edge, number in (("at", (at_least, at_most), value), ("past", (low, high), past)):
+
+        def rows(matrix: Matrix, edge: tuple[Condition, Condition] = edge, tail: str = tail) -> int:
+            def holding(pair: tuple[Condition, Condition]) -> int:
+                return matrix.table.column(pair[0], policy)[0] & matrix.table.column(pair[1], policy)[0]
+
+            found = holding(edge) & matrix.decisive(rule, condition)
+            return found & ~holding((at_least, at_most)) if tail == "past" else found
 
         def decided(
             model: _Model, edge: tuple[Condition, Condition] = edge, tail: str = tail
@@ -328,15 +342,18 @@ def _boundary(policy: Policy, matrix: Matrix, rule: Rule, condition: Condition) 
             aim=f"{shown(condition)} at {text}",
             span=condition.span,
         )
-        yield _Wanted(goal, rows & decisive, decided)
+        yield _Wanted(goal, rows, decided, rule.actions)
 
 
-def _outcomes(matrix: Matrix, rule: Rule, condition: Condition) -> Iterator[_Wanted]:
-    true, unknown = matrix.table.column(condition, matrix.base.policy)
-    where = matrix.base.applicable(rule)
+def _outcomes(rule: Rule, condition: Condition) -> Iterator[_Wanted]:
     name = f"{rule.rule_id}/{condition.text.removeprefix('evidence.')}"
-    for outcome, rows in (("true", true), ("false", matrix.table.full & ~true & ~unknown), ("unknown", unknown)):
+    for outcome in ("true", "false", "unknown"):
         criterion = Criterion.UNKNOWN_INPUTS if outcome == "unknown" else Criterion.CONDITIONS
+
+        def rows(matrix: Matrix, outcome: str = outcome) -> int:
+            true, unknown = matrix.table.column(condition, matrix.base.policy)
+            found = {"true": true, "unknown": unknown}.get(outcome, matrix.table.full & ~true & ~unknown)
+            return found & matrix.base.applicable(rule)
 
         def coming_out(model: _Model, outcome: str = outcome) -> Iterator[tuple[str, Iterable[Box], Iterable[Box]]]:
             for view, _ in model.applying(rule):
@@ -347,13 +364,15 @@ def _outcomes(matrix: Matrix, rule: Rule, condition: Condition) -> Iterator[_Wan
         title = f"{rule.rule_id} {shown(condition)}: never {outcome}"
         aim = f"{shown(condition)} {outcome}"
         goal = Goal(criterion=criterion, name=f"{name}/{outcome}", title=title, aim=aim, span=condition.span)
-        yield _Wanted(goal, rows & where, coming_out)
+        yield _Wanted(goal, rows, coming_out, rule.actions)
 
 
-def _verdicts(policy: Policy, matrix: Matrix) -> Iterator[_Wanted]:
+def _verdicts(policy: Policy) -> Iterator[_Wanted]:
     for action in policy.action_types:
         for verdict in Verdict:
-            rows = matrix.table.acts.get(action, 0) & matrix.base.given(verdict)
+
+            def rows(matrix: Matrix, action: str = action, verdict: Verdict = verdict) -> int:
+                return matrix.table.acts.get(action, 0) & matrix.base.given(verdict)
 
             def given(
                 model: _Model, action: str = action, verdict: Verdict = verdict
@@ -365,4 +384,4 @@ def _verdicts(policy: Policy, matrix: Matrix) -> Iterator[_Wanted]:
 
             name, title = f"{action}/{verdict}", f"{action}: never {verdict}"
             goal = Goal(criterion=Criterion.VERDICTS, name=name, title=title, aim=verdict.value)
-            yield _Wanted(goal, rows, given)
+            yield _Wanted(goal, rows, given, (action,))

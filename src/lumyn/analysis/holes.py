@@ -5,11 +5,11 @@ Must not know what could close a hole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lumyn.analysis.coverage import Criterion, goals_met
+from lumyn.analysis.coverage import Criterion, Goals
 from lumyn.analysis.dimension import bits
 from lumyn.analysis.matrix import Matrix
 from lumyn.analysis.mutant import Mutant
@@ -48,6 +48,7 @@ class Holes:
 
     Attributes:
         mutants: The edits that no observed decision notices; equivalent ones among them until they are `settle`d.
+        every_goal: The goals of the policy, met ones among them.
         goals: Names of the goals that none meets; infeasible ones among them until they are settled.
     """
 
@@ -58,13 +59,15 @@ class Holes:
         self.policy = policy
         self.mutants = tuple(each for each in mutants(policy, scope) if matrix.killed_by(each)[0] is None)
         wanted = {criterion.value for criterion in criteria}
-        met = goals_met(policy, matrix)
+        self.every_goal = Goals(policy)
+        met = self.every_goal.met(matrix)
         self.goals = tuple(name for name, where in met.items() if not where and name.partition(":")[0] in wanted)
         self._first_goal = len(self.mutants)
         self._goal_at = {name: self._first_goal + place for place, name in enumerate(self.goals)}
         self._severities: dict[int, Severity] = {}
         self._reasons: dict[int, str] = {}
         self._shut = 0
+        self._actions: dict[int, frozenset[str] | None] = {}
 
     def __bool__(self) -> bool:
         return bool(self.mutants or self.goals)
@@ -74,16 +77,16 @@ class Holes:
         rules = (rule for mutant in self.mutants for rule in (mutant.rules or {}).values())
         return [each for rule in rules if rule is not None and rule.applies_to(action) for each in rule.conditions]
 
-    def concerned(self, members: int) -> Iterator[tuple[str, ...] | None]:
-        """Yield the actions that open edits bear on, None for all of them."""
-        for place in bits(members & ((1 << self._first_goal) - 1)):
-            mutant = self.mutants[place]
-            rules: list[Rule] = [*mutant.edited, *(rule for rule in (mutant.rules or {}).values() if rule is not None)]
-            for rule in rules:
-                yield rule.actions
-            if mutant.default is not None:
-                yield None
-            yield tuple(mutant.required or ())
+    def actions(self, place: int) -> frozenset[str] | None:
+        """Return the actions that an edit bears on, None for all of them."""
+        if place not in self._actions:
+            self._actions[place] = _actions(self.mutants[place])
+        return self._actions[place]
+
+    @property
+    def edits(self) -> int:
+        """All edits, settled ones among them."""
+        return (1 << self._first_goal) - 1
 
     @property
     def open(self) -> int:
@@ -110,7 +113,7 @@ class Holes:
     def weights(self) -> list[tuple[int, int]]:
         """Return sets of holes with the worth of closing each of their members."""
         sets = dict.fromkeys(Severity, 0)
-        for place in bits(self.open & ((1 << self._first_goal) - 1)):
+        for place in bits(self.open & self.edits):
             sets[self._severities.get(place, Severity.CODES)] |= 1 << place
         shown = further = 0
         for name, place in self._goal_at.items():
@@ -146,3 +149,10 @@ class Holes:
                 name = self.goals[place - self._first_goal]
                 found.append(Left(name=name, title=name.partition(":")[2], reason=told))
         return tuple(found)
+
+
+def _actions(mutant: Mutant) -> frozenset[str] | None:
+    rules: list[Rule] = [*mutant.edited, *(rule for rule in (mutant.rules or {}).values() if rule is not None)]
+    if mutant.default is not None or any(rule.actions is None for rule in rules):
+        return None
+    return frozenset((*(mutant.required or ()), *(action for rule in rules for action in rule.actions or ())))

@@ -16,7 +16,7 @@ from lumyn.analysis.observations import Observation
 from lumyn.analysis.sheet import Sheet
 from lumyn.analysis.table import Table, mask_of
 from lumyn.model import Evaluation
-from lumyn.policy.spec import Policy
+from lumyn.policy.spec import Condition, Policy, Rule
 
 if TYPE_CHECKING:
     from lumyn.analysis.rates import RateBook
@@ -37,6 +37,7 @@ class Matrix:
         self.table = Table(policy, observations)
         self.base = Sheet(self.table, policy)
         self._before: dict[int, Evaluation] = {}
+        self._decisive: dict[tuple[int, int], int] = {}
 
     @classmethod
     def of(cls, policy: Policy, observations: Iterable[Observation] | Matrix) -> Matrix:
@@ -83,6 +84,13 @@ class Matrix:
             after = sheet.outcome(place)
             if after != self.before(place):
                 yield place, after
+
+    def decisive(self, rule: Rule, condition: Condition) -> int:
+        """Return the rows in which a rule fires exactly if one of its conditions holds."""
+        found = self._decisive.get((id(rule), id(condition)))
+        if found is None:  # the policy keeps both, and so their ids
+            found = self._decisive[id(rule), id(condition)] = self.base.decisive(rule, condition)
+        return found
 
     def killed_by(self, mutant: Mutant, *, whole_record: bool = False) -> tuple[int | None, int | None]:
         """

@@ -12,7 +12,7 @@ from typing import Final
 
 from lumyn.analysis.mutant import Mutant, other_reads
 from lumyn.analysis.table import Columns, Truths, any_of
-from lumyn.analysis.tally import GUARDED, Tally
+from lumyn.analysis.tally import GUARDED, Tally, once_and_twice
 from lumyn.model import Verdict
 from lumyn.policy.spec import BlockKind, Condition, Policy, Rule
 
@@ -259,6 +259,16 @@ class Outline:
         """Verdict -> the rows that get it."""
         return {verdict: self.given(verdict) for verdict in Verdict}
 
+    def rivalled(self, verdict: Verdict) -> int:
+        """Return the rows in which two rules or more give a verdict or a stricter one."""
+        return self._by_strictness[verdict][1]
+
+    @cached_property
+    def _by_strictness(self) -> Mapping[object, tuple[int, int]]:
+        rules = [(rule.verdict, self.truth(rule)[0]) for rule in self.policy.rules]
+        pairs = ((each, true) for each in Verdict for other, true in rules if other.strictness >= each.strictness)
+        return once_and_twice(pairs)
+
     @property
     def unmatched(self) -> int:
         """The rows in which no rule fires."""
@@ -321,8 +331,12 @@ class Outline:
 
     def _beside(self, rule: Rule) -> int:
         """Return the rows in which another rule of the same stage fires."""
-        others = (each for each in self.policy.rules if each.stage is rule.stage and each is not rule)
-        return any_of(self.truth(each)[0] for each in others)
+        once, twice = self._by_stage[rule.stage]
+        return twice | once & ~self.truth(rule)[0]
+
+    @cached_property
+    def _by_stage(self) -> Mapping[object, tuple[int, int]]:
+        return once_and_twice((rule.stage, self.truth(rule)[0]) for rule in self.policy.rules)
 
     def suspects(self, other: Outline) -> int:
         """Return rows among which are all that come out otherwise under `other`, an edit of this one."""

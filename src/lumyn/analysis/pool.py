@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from itertools import combinations, islice
+from itertools import combinations, islice, product
 from typing import Final
 
 from lumyn.analysis.boxes import BudgetExceededError
-from lumyn.analysis.candidate import Candidate
+from lumyn.analysis.candidate import Candidate, changed_places, unreached
 from lumyn.analysis.candidates import SpaceTooLargeError
 from lumyn.analysis.cells import Space
 from lumyn.analysis.changes import apart, changed, value_at
 from lumyn.analysis.choosing import choose
-from lumyn.analysis.coverage import boundaries, goals_met, settled
+from lumyn.analysis.coverage import boundaries
 from lumyn.analysis.difference import severity_between
 from lumyn.analysis.dimension import bits, truth_of
 from lumyn.analysis.edits import Base, edits, reduced
@@ -43,6 +43,7 @@ _MOST_RENAMED: Final = 160
 _MOST_PAIRS: Final = 2_000
 _MOST_CLOSE: Final = 200
 _OWN: Final = 2
+_TOGETHER: Final = 12
 _TYPE: Final = ("action", "type")
 _SCORE: Final = "risk.failure_similarity"
 _WORDS: Final = {
@@ -96,8 +97,19 @@ class Pool:
         if self.minimal or not self.rows:
             self._look([*self._pairs()])
         self._look([*self._further()])
-        self._look([*self._for_edits()])
+        self._search()
         self._look([*self._for_goals()])
+
+    def _search(self) -> None:
+        """Find what only a search does for edits: some of an action at a time, for what is found may do for others."""
+        judge = Judge(self.policy, self.holes.mutants)
+        groups: dict[frozenset[str] | None, list[int]] = {}
+        for place in bits(self._open & self.holes.edits):
+            groups.setdefault(self.holes.actions(place), []).append(place)
+        for places in groups.values():
+            for first in range(0, len(places), _TOGETHER):
+                here = [place for place in places[first : first + _TOGETHER] if self._open >> place & 1]
+                self._look([*self._for_edits(judge, here)])
 
     def _step(self, done: int, total: int) -> None:
         if self.advance is not None:
@@ -168,7 +180,8 @@ class Pool:
         for each in self.candidates:
             near |= each.closes if each.tier <= 1 else 0
         wanted: set[str] = set()
-        for actions in self.holes.concerned(self.holes.open & ~near):
+        for place in bits(self.holes.open & self.holes.edits & ~near):
+            actions = self.holes.actions(place)
             wanted.update(self._spaces if actions is None else actions)
         for action in self._spaces:
             if action in wanted:
@@ -235,10 +248,8 @@ class Pool:
 
     # What only a search finds
 
-    def _for_edits(self) -> Iterator[Candidate]:
-        """Yield a request for every edit that no candidate notices, unless it is proved that there is none."""
-        open_ = [place for place in bits(self._open) if place < len(self.holes.mutants)]
-        judge = Judge(self.policy, self.holes.mutants)
+    def _for_edits(self, judge: Judge, open_: Iterable[int]) -> Iterator[Candidate]:
+        """Yield a request for each of some edits that no candidate notices, unless it is proved that there is none."""
         for place in open_:
             mutant = self.holes.mutants[place]
             try:
@@ -251,7 +262,7 @@ class Pool:
                 continue
             made = self._reduced(difference.case, self._telling(mutant))
             if made is None:
-                self.holes.explain(place, _unreached(difference.case))
+                self.holes.explain(place, unreached(difference.case))
             else:
                 made.closes |= 1 << place
                 yield made
@@ -266,7 +277,7 @@ class Pool:
         open_ = [name for name in self.holes.goals if self.holes.bit_of(name) & self._open]
         if not open_:
             return
-        for name, goal in settled(self.policy, open_, self._spaces).items():
+        for name, goal in self.holes.every_goal.settled(open_, self._spaces):
             place = self.holes.bit_of(name).bit_length() - 1
             if goal.infeasible:
                 self.holes.shut(place)
@@ -275,7 +286,7 @@ class Pool:
             else:
                 made = self._reduced(goal.case, self._meeting(name))
                 if made is None:
-                    self.holes.explain(place, _unreached(goal.case))
+                    self.holes.explain(place, unreached(goal.case))
                 else:
                     made.closes |= 1 << place
                     yield made
@@ -283,7 +294,7 @@ class Pool:
     def _meeting(self, name: str) -> Callable[[Case], bool]:
         def meets(case: Case) -> bool:
             matrix = Matrix(self.policy, [self._observation(case, parsed(self.policy, case.request))])
-            return bool(goals_met(self.policy, matrix)[name])
+            return bool(self.holes.every_goal.meeting(name, matrix))
 
         return meets
 
@@ -326,7 +337,7 @@ class Pool:
             return None
         name = repr((case.request, case.similarity))
         known = self._known.get(name)
-        told = () if base is None else _told(base, case.request, experience)
+        told = () if base is None else changed_places(base, case.request, experience)
         own = base is None or base.proposed
         far = len(told) + (_OWN if own and self.rows and request.action_type == self._starts.unnamed else 0)
         if known is None:
@@ -347,11 +358,14 @@ class Pool:
         matrix = Matrix(self.policy, [self._observation(each.case, each.request) for each in new])
         for place, each in enumerate(new):
             each.matrix, each.place = matrix, place
+        asked = {each.request.action_type for each in new}
         for number, mutant in enumerate(self.holes.mutants):
             self._step(number, len(self.holes.mutants))
+            if (self.holes.actions(number) or asked).isdisjoint(asked):
+                continue
             for place in bits(self._noticing(matrix, number, mutant)):
                 new[place].closes |= 1 << number
-        for name, met in goals_met(self.policy, matrix).items():
+        for name, met in self.holes.every_goal.met(matrix).items():
             bit = self.holes.bit_of(name)
             for place in bits(met) if bit else ():
                 new[place].closes |= bit
@@ -363,23 +377,14 @@ class Pool:
         """Return the rows that notice an edit: all that do by the verdict, and some that do by the rest."""
         sheet, base = matrix.sheet(mutant), matrix.base
         found = base.other_verdict(sheet)
-        for before in Verdict:
-            for after in Verdict:
-                if base.verdicts[before] & sheet.verdicts[after] & found:
-                    self.holes.seen(number, severity_between(before, after))
+        were, are = base.verdicts, sheet.verdicts if found else {}
+        for before, after in product(were, are):
+            if were[before] & are[after] & found:
+                self.holes.seen(number, severity_between(before, after))
         for place in islice(bits(base.suspects(sheet) & ~found), _MOST_CLOSE):
             if sheet.outcome(place) != matrix.before(place):
                 found |= 1 << place
         return found
-
-
-def _told(base: Base, request: JsonObject, experience: Experience | None) -> tuple[str, ...]:
-    """Return where a request and what memory holds for it differ from a base."""
-    places = tuple(".".join(each) for each in apart(base.request, request))
-    held = None if base.experience is None else (base.experience.label, base.experience.request)
-    other = None if experience is None else (experience.label, experience.request)
-    unlike = held != other or (held is None and base.remembers)
-    return (*places, "memory") if unlike else places
 
 
 def _alike(score: Decimal, conditions: Sequence[Condition]) -> Callable[[Decimal], bool]:
@@ -390,9 +395,3 @@ def _alike(score: Decimal, conditions: Sequence[Condition]) -> Callable[[Decimal
         return truths == [truth_of(each, found, seen=True) for each in conditions]
 
     return alike
-
-
-def _unreached(case: Case) -> str:
-    if case.similarity:
-        return f"no single experience makes such a request look like a failure by about {case.similarity}"
-    return "no request was found that does no more than that"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from lumyn.analysis.coverage import goals_met
+from lumyn.analysis.coverage import Goals
 from lumyn.analysis.diff import PolicyDiff
 from lumyn.analysis.experience import Experience, Likeness
 from lumyn.analysis.finding import Finding
@@ -66,7 +66,7 @@ def confirmed_coverage(report: CoverageReport) -> CoverageReport:
         )
         for goal, case in shown
     ]
-    met = goals_met(policy, Matrix(policy, rows))
+    met = Goals(policy).met(Matrix(policy, rows))
     decided: dict[int, Goal] = {}
     with Decider(policy) as decider:
         for place, (goal, case) in enumerate(shown):

@@ -11,7 +11,7 @@ from typing import Final
 from lumyn.model import Stage, Verdict
 from lumyn.policy.spec import Rule
 
-__all__ = ["GUARDED", "Tally"]
+__all__ = ["GUARDED", "Tally", "once_and_twice"]
 
 GUARDED: Final = frozenset({Stage.REQUIREMENTS, Stage.HARD_BLOCKS, Stage.ESCALATIONS})
 """The stages of guards: one that is undetermined keeps anything from being trusted."""
@@ -49,3 +49,12 @@ class Tally:
         fired[place] = (fired[place] & ~true) | self._twice[place]
         blind = (self.blind & ~unknown) | self._blinder if rule.stage in GUARDED else self.blind
         return fired, blind
+
+
+def once_and_twice(pairs: Iterable[tuple[object, int]]) -> dict[object, tuple[int, int]]:
+    """Return for each kind of some sets the members that are in one of them or more, and those in two or more."""
+    found: dict[object, tuple[int, int]] = {}
+    for kind, members in pairs:
+        once, twice = found.get(kind, (0, 0))
+        found[kind] = once | members, twice | once & members
+    return found
