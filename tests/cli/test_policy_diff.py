@@ -85,6 +85,15 @@ def test_git(lumyn: Lumyn, changed: Path) -> None:
         assert 3 == lumyn("policy", "diff", odd, POLICY).code
 
 
+def test_git_without_a_work_tree(lumyn: Lumyn, changed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where hooks of servers run: paths start from the root of the repository."""
+    commit(changed)
+    git(changed, "clone", "--quiet", "--bare", str(changed), str(changed / "bare.git"))
+    monkeypatch.chdir(changed / "bare.git")
+    result = lumyn("policy", "diff", f"git:HEAD:{POLICY}", "../new.yml", "--fail-on", "new-trust")
+    assert (1, "R310") == (result.code, result.out.split("new TRUST")[1].split()[0])
+
+
 def test_markdown(lumyn: Lumyn, changed: Path) -> None:
     """A table for a pull request; what no vector sees is marked."""
     lines = lumyn("policy", "diff", POLICY, "new.yml", "--markdown").out.splitlines()

@@ -41,6 +41,8 @@ def policy_at(text: str) -> Policy:
     """
     Return the policy in a file, or in a commit: `git:REV:PATH`, the path relative to the working directory.
 
+    In a bare repository, where hooks of servers run, it is relative to the root.
+
     Raises:
         InvalidPolicyError: It cannot be read, or is not valid.
         NotFoundError: git does not know the revision or the path, or there is no git.
@@ -63,7 +65,10 @@ def named_from(folder: Path, text: str) -> str:
 
 
 def _show(revision: str, path: str, text: str) -> bytes:
-    place = path if Path(path).is_absolute() else f"./{path}"
+    relative = not Path(path).is_absolute()
+    if relative and _git("rev-parse", "--is-bare-repository") == "true\n":
+        relative = False  # nothing is checked out there, so paths start from the root
+    place = f"./{path}" if relative else path
     try:
         done = subprocess.run(  # noqa: S603
             ["git", "show", f"{revision}:{place}"],  # noqa: S607
