@@ -70,7 +70,7 @@ class Strength:
         self._named: dict[str, str] = {}
         self.failures: list[str] = []
         self._note = ""
-        self._defect = ""
+        self._unmeasured = ""
 
     # Where vectors run
 
@@ -144,8 +144,13 @@ class Strength:
         try:
             self._measure_all()
         except DefectError as error:
-            self._defect = str(error)
+            self._unmeasured = f"a defect of Lumyn, nothing was measured: {error}"
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+            return
+        except KeyboardInterrupt:  # pytest has no eye on it any more, and would end in a traceback
+            self._unmeasured = "interrupted, nothing was measured"
+            self.failures.clear()
+            session.exitstatus = pytest.ExitCode.INTERRUPTED
             return
         gated = self._thresholds.gated
         if gated:
@@ -233,9 +238,8 @@ class Strength:
                 reports.extra.setdefault("mutation", {})[policy_hash] = told.mutation
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self._defect:
-            said = f"ERROR lumyn: a defect of Lumyn, nothing was measured: {printable(self._defect)}"
-            terminalreporter.write_line(said, red=True)
+        if self._unmeasured:
+            terminalreporter.write_line(f"ERROR lumyn: {printable(self._unmeasured)}", red=True)
             return
         for policy_hash, (found, _) in self._found.items():
             name = printable(f"{self._subjects[policy_hash].name} ({policy_hash[:19]})")

@@ -392,3 +392,20 @@ def test_reports_carry_both(repo: Repo) -> None:
     assert "such as support.refund, risk 0.69" in page
     assert "threshold trust_up_to_usd 25 -&gt; 25.01" in re.sub("<[^>]*>", "", page)
     assert re.search(r'<b>met</b> <a href="#vector-\d+">fires</a>', page)
+
+
+def test_measuring_that_is_interrupted_says_so(repo: Repo) -> None:
+    """Ctrl-C while a large policy is looked at for the first time: a line, a failed run, and a report that says it."""
+    stop = (
+        "import pytest_lumyn.measuring as there",
+        "def stop(*a, **k): raise KeyboardInterrupt",
+        "there.cover = stop",
+    )
+    repo.write("conftest.py", "\n".join(stop) + "\n")
+    words = ("--lumyn-vectors", "--lumyn-coverage", "--lumyn-mutate-max-new-trust=1000", "--lumyn-report=r.json")
+    run = repo.run_pytest(*words, own_process=True)
+    assert 2 == run.exit_code
+    run.match("ERROR lumyn: interrupted, nothing was measured")
+    run.no_match("*Traceback*", "*FAILED lumyn gate*", "*mutants*")
+    report = json.loads((repo.path / "r.json").read_text(encoding="utf-8"))
+    assert (False, ["the run was interrupted"]) == (report["summary"]["ok"], report["failures"])
