@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Final
 
@@ -86,7 +87,8 @@ def read_bytes(
         reason = cause.strerror.lower() if isinstance(cause, OSError) and cause.strerror else "not a usable path"
         raise error([Problem(code="PATH_NOT_READABLE", message=f"cannot read `{path}`: {reason}")]) from None
     if len(data) > limits.max_bytes:
-        raise error([too_large(limits, error=error)])
+        problem = too_large(limits, error=error)
+        raise error([replace(problem, message=f"`{path}` is {problem.message}")])
     return data
 
 
