@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,16 +92,19 @@ def test_a_policy_without_invariants(lumyn: Lumyn, workspace: Path) -> None:
     assert (5, True) == (result.code, "has no `invariants`" in result.out)
 
 
-def test_what_is_printed_is_a_file_of_vectors_that_run(lumyn: Lumyn, promise: Path) -> None:
+def test_what_is_printed_is_a_file_of_vectors_that_run(
+    lumyn: Lumyn, promise: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Saved as it is, every vector passes: the counter-example is what a gate decides, memory included."""
     similar = "  - never: { verdict: ESCALATE, where: { risk.failure_similarity_gte: 0.85 } }\n"
     add(promise, BROKEN + TWO + similar)
     shown = lumyn("policy", "prove", "--json").data["invariants"]
     assert ["violated"] * 3 == [each["status"] for each in shown]
     assert "memory" in shown[2]["vectors"]
+    monkeypatch.setenv("COLUMNS", "40")  # copied from a narrow terminal too
     printed = lumyn("policy", "prove").out
     for number, each in enumerate(shown):
-        assert all(line.strip() in printed for line in each["vectors"].splitlines())
+        assert textwrap.indent(each["vectors"], " " * 10) in printed
         file = promise.parents[1] / "vectors" / f"broken_{number}.yml"
         file.write_text(each["vectors"], encoding="utf-8")
         run = lumyn("vectors", "run", str(file), "--json")

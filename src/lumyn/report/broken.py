@@ -15,7 +15,7 @@ from lumyn.analysis.witness import Case
 from lumyn.model import Verdict
 from lumyn.report.strength import case_text
 
-__all__ = ["apart", "broken_lines", "broken_vectors"]
+__all__ = ["apart", "broken_lines", "broken_vectors", "broken_words"]
 
 _LONGEST_NAME: Final = 60
 _NOT_PROVED: Final = {Status.UNKNOWN: "neither proved nor broken", Status.VACUOUS: "promises nothing"}
@@ -28,6 +28,12 @@ def broken_lines(proof: Proof, *, policy_file: str) -> Iterator[str]:
     Args:
         policy_file: The policy, as vectors name it.
     """
+    yield from broken_words(proof)
+    yield from broken_vectors(proof, policy_file=policy_file).splitlines()
+
+
+def broken_words(proof: Proof) -> Iterator[str]:
+    """Yield why an invariant is not proved, for people, without the vectors."""
     if proof.reason:
         yield f"{_NOT_PROVED[proof.status]}: {proof.reason}"
     if proof.case is None or proof.evaluation is None:
@@ -42,7 +48,6 @@ def broken_lines(proof: Proof, *, policy_file: str) -> Iterator[str]:
         score = max(each.similarity for each in (proof.case, proof.other) if each is not None)
         yield f"{case_text(proof.case)}, failure similarity {score}: no labelled request that was tried gives that, so"
         yield "the engine decided it, but no gate did, and no vector can show it"
-    yield from broken_vectors(proof, policy_file=policy_file).splitlines()
 
 
 def broken_vectors(proof: Proof, *, policy_file: str) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["add"]
 
 _STYLES: Final = {"proved": "bold green", "violated": "bold red", "unknown": "bold yellow", "vacuous": "bold yellow"}
+_INDENT: Final = 10
 
 
 def add(group: typer.Typer) -> None:
@@ -93,14 +94,17 @@ def _document(proof: Proof, named: str) -> dict[str, object]:
 
 
 def _print(console: Console, file: str, policy: Policy, proofs: list[Proof], named: str) -> None:
-    from lumyn.report.broken import broken_lines
+    from lumyn.report.broken import broken_vectors, broken_words
 
     if not proofs:
         console.line(f"{file}: {policy.policy_id} {policy.policy_version} has no `invariants`")
         return
     for proof in proofs:
-        console.line((f"{proof.status.value:10}", _STYLES[proof.status.value]), proof.invariant.name, hang=10)
-        for line in broken_lines(proof, policy_file=named):
-            console.line(line, indent=10, hang=12)
+        console.line((f"{proof.status.value:10}", _STYLES[proof.status.value]), proof.invariant.name, hang=_INDENT)
+        for line in broken_words(proof):
+            console.line(line, indent=_INDENT, hang=_INDENT + 2)
+        # Not folded: it is copied into a file, where a line end in the wrong place says something else.
+        vectors = broken_vectors(proof, policy_file=named).splitlines()
+        console.laid_out([[(" " * _INDENT + line, "")] for line in vectors])
     held = sum(1 for proof in proofs if proof.status.value == "proved")
     console.line(f"{held} of {counted_noun(len(proofs), 'invariant')} proved for every request a gate would accept")
