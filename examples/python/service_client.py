@@ -1,4 +1,8 @@
-"""A client of `lumyn serve` that signs its requests, with the standard library only; and what it does with answers."""
+"""
+A client of `lumyn serve` that signs its requests, with the standard library only; and what it does with answers.
+
+The service it asks needs the extra: `pip install -e ".[service]"`.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +72,10 @@ def main() -> None:
     request = json.loads((REQUESTS / "refund_trusted.json").read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as folder:
         with running(Path(folder), secret) as service:
-            client = GateClient(json.loads(service.stdout.readline())["url"], secret)
+            told = service.stdout.readline()
+            if '"url"' not in told:
+                sys.exit('the service did not start; it needs the extra: pip install -e ".[service]"')
+            client = GateClient(json.loads(told)["url"], secret)
             record = client.decide(request)
             print(f"first: {record['verdict']}")
             print(f"sent again, the same decision: {client.decide(request)['decision_id'] == record['decision_id']}")
