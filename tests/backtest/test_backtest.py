@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from lumyn.backtest import Effect, MemoryChoice, Past, Tally, backtest, history,
 from lumyn.backtest.effects import effect_of
 from lumyn.core.listing import Wanted
 from lumyn.model import Evaluation, Query
+from lumyn.policy.operators import OPERATORS
 from lumyn.store.base import Store
 
 ANY = Wanted()
@@ -31,6 +33,19 @@ def counts(tally: Tally) -> dict[str, int]:
 def test_the_policy_that_decided_changes_nothing(store: Store) -> None:
     """Each is compared with exactly the experience it saw, or the first `acme` refund would escalate."""
     assert {"same": 6} == counts(backtest(read_store(store, ANY), policy()))
+
+
+def test_parts_are_counted_in_other_processes(store: Store) -> None:
+    """An engine sends the policy to whoever has a part of the history, and gets a tally back."""
+    candidate = policy(limit="trust_up_to_usd: 31")
+    sent = pickle.loads(pickle.dumps(candidate))
+    assert candidate == sent
+    assert all(each.operator is OPERATORS[each.operator.name] for rule in sent.rules for each in rule.conditions)
+    whole = Tally()
+    for tenant in ("acme", "other"):
+        part = backtest(read_store(store, Wanted(tenant_id=tenant)), sent)
+        whole.add_all(pickle.loads(pickle.dumps(part)))
+    assert counts(backtest(read_store(store, ANY), candidate)) == counts(whole)
 
 
 def test_a_higher_limit_is_new_trust(store: Store) -> None:

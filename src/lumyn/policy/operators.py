@@ -70,6 +70,10 @@ class Operator:
     holds: Callable[[object, object], bool]
     ordering: bool = False
 
+    def __reduce__(self) -> tuple[Callable[[str], Operator], tuple[str]]:
+        """Pickle the name alone: a policy goes to other processes, the table is there already."""
+        return _known, (self.name,)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
@@ -94,6 +98,10 @@ class Subject:
     pattern: str | None = None
     minimum: int | None = None
     maximum: int | None = None
+
+
+def _known(name: str) -> Operator:
+    return OPERATORS[name]
 
 
 def _is(fact: object, operand: object) -> bool:
