@@ -22,6 +22,7 @@ from lumyn.engine.evaluator import compile_policy
 from lumyn.model import DecisionRequest, Evaluation, JsonObject, Verdict
 from lumyn.policy.loader import parse_policy
 from lumyn.policy.spec import Policy
+from lumyn.report.strength import edit_text
 
 TWICE = """
 schema_version: policy.v0
@@ -152,9 +153,24 @@ def test_a_condition_that_would_be_said_twice_is_no_edit() -> None:
     """`freeze is soft` beside `freeze is hard`: neither becomes the other, which the loader refuses; ids stay."""
     ids = [mutant.mutant_id for mutant in mutants(parse_policy(TWICE), Scope.FULL)]
     assert [each for each in ids if each.startswith("FREEZE/constant/freeze_is")] == [
-        "FREEZE/constant/freeze_is/none",
-        "FREEZE/constant/freeze_is/none#2",
+        "FREEZE/constant/freeze_is=hard/none",
+        "FREEZE/constant/freeze_is=soft/none",
     ]
     assert "thresholds/few/tenfold" not in ids
     assert "NIGHT/bound/hour_gte" not in ids
     assert "NIGHT/bound/hour_gt" not in ids
+
+
+def test_an_id_means_one_edit_in_whatever_order_a_rule_says_things() -> None:
+    """A baseline that accepts an edit of one of two conditions on a key must never come to accept that of the other."""
+    document = parse_policy(TWICE).document
+    turned = json.loads(json.dumps(document))
+    for rule in turned["rules"]:
+        for kind in ("if_any", "if_all"):
+            rule.get(kind, []).reverse()
+    first, second = (
+        {mutant.mutant_id: edit_text(mutant) for mutant in mutants(loaded(each), Scope.FULL)}
+        for each in (document, turned)
+    )
+    assert first == second
+    assert "MANY/drop/host_count_gt=many" in first

@@ -169,7 +169,7 @@ class Maker(NamedTuple):
         return self._of(rule, new, (where, tail), rule.rule_id, edit, rule.span)
 
     def of_condition(self, rule: Rule, old: Condition, new: Condition | None, edit: str, *, tail: str = "") -> Mutant:
-        names = old.text.removeprefix(EVIDENCE_PREFIX), tail
+        names = _called(rule, old), tail
         place = f"{rule.rule_id} {shown(old)}"
         return self._of(rule, with_conditions(rule, {id(old): new}), names, place, edit, old.span)
 
@@ -196,6 +196,14 @@ class Maker(NamedTuple):
             base=self.policy,
             **members,  # type: ignore[arg-type]
         )
+
+
+def _called(rule: Rule, condition: Condition) -> str:
+    """Return what a condition is called in ids; one of several on one key by its constant, never by its place."""
+    text = condition.text.removeprefix(EVIDENCE_PREFIX)
+    if sum(each.text == condition.text for each in rule.conditions) == 1:
+        return text
+    return f"{text}={condition.threshold or operand_text(condition.operand)}"
 
 
 def conditions_of(policy: Policy) -> Iterator[tuple[Rule, Condition]]:
