@@ -387,6 +387,21 @@ def test_a_workflow_that_runs_the_vectors_is_looked_for(lumyn: Lumyn, workspace:
     assert "CI_MISSING" == finding(lumyn("doctor", "--json"), "ci")["code"]
 
 
+def test_a_table_that_is_not_read_is_told(lumyn: Lumyn, workspace: Path) -> None:
+    """Whoever edits it would wonder why nothing changes."""
+    (workspace / "pyproject.toml").write_text('[project]\nname = "lumyn-user"\n')
+    codes = [each["code"] for each in lumyn("doctor", "--json").data["findings"]]
+    assert "CONFIG_PASSED_OVER" not in codes
+    (workspace / "pyproject.toml").write_text('[tool.lumyn.policy]\npath = "mine.yml"\n')
+    result = lumyn("doctor", "--json")
+    (found,) = [each for each in result.data["findings"] if each["code"] == "CONFIG_PASSED_OVER"]
+    assert (0, "warning") == (result.code, found["status"])
+    assert "pyproject.toml" in found["message"]
+    assert 0 == lumyn("decide", write(workspace / "r.json", refund())).code  # lumyn.toml decides
+    (workspace / "pyproject.toml").write_text("[tool.lumyn")
+    assert 0 == lumyn("doctor").code
+
+
 def test_schemas_that_git_checked_out_with_crlf_are_those_of_this_version(lumyn: Lumyn, workspace: Path) -> None:
     for schema in (workspace / ".lumyn-schemas").iterdir():
         schema.write_bytes(schema.read_bytes().replace(b"\n", b"\r\n"))

@@ -42,6 +42,7 @@ __all__ = [
     "config_file_in",
     "find_config_file",
     "load_config",
+    "passed_over",
     "variable_for",
 ]
 
@@ -135,12 +136,21 @@ def find_config_file(start: Path) -> Path | None:
 def config_file_in(folder: Path) -> Path | None:
     """Return the configuration file of this folder itself, or None; as `find_config_file`."""
     own = folder / CONFIG_FILE
-    if os.path.lexists(own):
-        return own
+    return own if os.path.lexists(own) else _pyproject_in(folder)
+
+
+def passed_over(file: Path) -> Path | None:
+    """Return the `pyproject.toml` with a `[tool.lumyn]` table that is not read, as `file` beside it goes before."""
+    try:
+        return _pyproject_in(file.parent) if file.name == CONFIG_FILE else None
+    except InvalidConfigError:  # then nobody knows of a table
+        return None
+
+
+def _pyproject_in(folder: Path) -> Path | None:
     shared = folder / _PYPROJECT
-    if shared.is_file() and mentions(shared, b"lumyn") and _lumyn_table(read_toml(shared)) is not None:
-        return shared
-    return None
+    found = shared.is_file() and mentions(shared, b"lumyn") and _lumyn_table(read_toml(shared)) is not None
+    return shared if found else None
 
 
 def variable_for(key: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lumyn.cli.diagnosis.finding import Finding, Repair, Status, ok, problem
+from lumyn.cli.diagnosis.finding import Finding, Repair, Status, ok, problem, warning
 from lumyn.cli.diagnosis.installation import installation
 from lumyn.cli.diagnosis.paths import shown
 from lumyn.cli.diagnosis.repository import repository
@@ -15,7 +15,7 @@ from lumyn.cli.diagnosis.rules import policy_and_vectors
 from lumyn.cli.diagnosis.settings import Setting, settings
 from lumyn.cli.diagnosis.storage import storage
 from lumyn.cli.progress import Advance
-from lumyn.config import Config
+from lumyn.config import Config, passed_over
 from lumyn.errors import InvalidConfigError
 
 __all__ = ["Finding", "Repair", "Setting", "Status", "configuration", "examine", "settings"]
@@ -45,6 +45,11 @@ def configuration(config: Config | InvalidConfigError) -> Iterator[Finding]:
             yield problem("configuration", where + each.message, code=each.code, hint=each.hint)
     elif config.file is not None:
         yield ok("configuration", shown(config.file))
+        other = passed_over(config.file)
+        if other is not None:
+            message = f"[tool.lumyn] in {shown(other)} is not read: {shown(config.file)} beside it goes before"
+            hint = "keep one of them; what decides is what is listed above"
+            yield warning("configuration", message, code="CONFIG_PASSED_OVER", hint=hint)
     elif config.policy.path is not None:
         yield ok("configuration", "from the environment, without a file")
     else:
