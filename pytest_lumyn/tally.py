@@ -232,7 +232,20 @@ def _nothing_found(settings: Settings) -> str:
             f"lumyn: nothing under {roots} was collected, where {there} vector file{'s are' if there > 1 else ' is'}: "
             f"{LEFT_OUT_BY} leaves them out; take that away, or {_ACCEPT}"
         )
+    above = _above(settings)
+    if above is not None:
+        return (
+            f"lumyn: no vector file found under {roots} of the rootdir `{settings.base}`; there are some above it: run "
+            f"pytest in `{above}`, or put an ini file of pytest there"
+        )
     return f"lumyn: no vector file found under {roots} (*.yaml, *.yml, *.json) or named {patterns}; {_ACCEPT}"
+
+
+def _above(settings: Settings) -> Path | None:
+    """Return the workspace or repository around the rootdir that has vectors: pytest was started too far below."""
+    marks = ("lumyn.toml", ".git")
+    found = (each for each in settings.base.parents if (each / DEFAULT_ROOT).is_dir())
+    return next((each for each in found if any((each / mark).exists() for mark in marks)), None)
 
 
 def _nested(settings: Settings) -> Path | None:

@@ -271,6 +271,18 @@ def test_a_project_within_the_rootdir_is_told_how_to_run(
     )
 
 
+@pytest.mark.parametrize("mark", ["lumyn.toml", ".git/HEAD"])
+def test_a_run_too_far_below_is_told_where_to_run(make_repo: MakeRepo, mark: str) -> None:
+    """Without an ini file pytest takes the folder it is started in for the rootdir."""
+    repo = make_repo({"pytest.ini": None, mark: "", "src/app/test_app.py": PYTHON_TEST})
+    run = repo.run_pytest("--lumyn-vectors", cwd="src/app")
+    assert 4 == run.exit_code
+    run.match(f"ERROR: lumyn: no vector file found under `vectors` of the rootdir *: run pytest in `{repo.path}`, or *")
+    repo.run_pytest("--lumyn-vectors").assert_outcomes(passed=PASSING + 1)
+    repo.write("pytest.ini", "[pytest]\n")
+    repo.run_pytest("--lumyn-vectors", cwd="src/app").assert_outcomes(passed=PASSING + 1)
+
+
 def test_vectors_outside_the_rootdir_are_not_passed_by(make_repo: MakeRepo) -> None:
     """As where each of two applications has an ini file: the first one's folder is the rootdir."""
     repo = make_repo({"pytest.ini": None, "vectors/shop/refund.yml": None})

@@ -90,9 +90,11 @@ def init(
 
     JSON (`lumyn.cli.init.v0`): `template`, null without a starter policy; `created`, `kept` and `replaced`, paths each.
     """
+    from lumyn.cli.diagnosis.paths import shown
+
     results: dict[Written, list[str]] = {each: [] for each in Written}
     config, written = _configure(context.obj, template or Template.SUPPORT, force=force)
-    results[written].append(_shown(config.file or Path()))
+    results[written].append(shown(config.file or Path()))
     starter = template or _starter(config, written)
     policy = starter.policy_path if starter else config.policy.path or Path()
     here = template is not None or config.folder.samefile(Path.cwd())
@@ -100,14 +102,14 @@ def init(
         results[write_file(path, text, force=force)].append(str(path))
     store = _store_path(config)
     if store is not None:
-        results[_create_store(store, config.store.id)].append(_shown(store))
+        results[_create_store(store, config.store.id)].append(shown(store))
     changed = bool(results[Written.CREATED] or results[Written.REPLACED])
     console = Console()
     if json:
         name = None if starter is None else starter.value
         console.json("init", {"template": name, **{each.value: results[each] for each in Written}})
     else:
-        _report(console, results, _shown(policy), changed=changed, force=force)
+        _report(console, results, shown(policy), changed=changed, force=force)
     return ExitCode.OK if changed else ExitCode.NOTHING_TO_DO
 
 
@@ -181,11 +183,12 @@ def _store_path(config: Config) -> Path | None:
 
 
 def _create_store(path: Path, store_id: str | None) -> Written:
+    from lumyn.cli.diagnosis.paths import shown
     from lumyn.store import open_store
 
     existed = path.exists()
     if store_id is not None and not existed:
-        message = f"there is no store `{_shown(path)}`, and a new one would not be `{store_id}`, as `store.id` says"
+        message = f"there is no store `{shown(path)}`, and a new one would not be `{store_id}`, as `store.id` says"
         hint = "restore the file; for a new store take `store.id` out first"
         raise StoreUnavailableError(message, detail="STORE_NOT_FOUND", hint=hint)
     own = path.parent.name == WORKSPACE_FOLDER
@@ -194,12 +197,6 @@ def _create_store(path: Path, store_id: str | None) -> Written:
         write_file(path.parent / ".gitignore", "*\n")
     open_store(str(path), create=True, store_id=store_id).close()
     return Written.KEPT if existed else Written.CREATED
-
-
-def _shown(path: Path) -> str:
-    """Return a path as it is called from the working directory."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _source_url() -> str | None:
