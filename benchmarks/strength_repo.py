@@ -1,10 +1,11 @@
 """
 Repositories of vectors of the starter policy: a hundred of every golden topic, a hundred of one thing, all there are.
-Written the same at every call; knows nothing of timing.
+Written the same at every call, with edits that no vector notices; knows nothing of timing.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from itertools import zip_longest
@@ -15,7 +16,7 @@ from common import ROOT, SUPPORT_POLICY
 from lumyn.vectors.discovery import discover
 from lumyn.vectors.loader import load_suite
 
-__all__ = ["COUNT", "all_golden", "every_topic", "one_thing"]
+__all__ = ["COUNT", "all_golden", "edit_policy", "edit_vector", "every_topic", "one_thing"]
 
 COUNT = 100
 
@@ -56,6 +57,34 @@ def one_thing(folder: Path) -> None:
     target = folder / "vectors" / "refund.yaml"
     target.parent.mkdir(parents=True)
     target.write_text(f"{head}vectors:\n{rows}", encoding="utf-8")
+
+
+_EDITED = """\
+schema_version: vector.v0
+policy: {policy}
+clock: "2026-01-15T12:00:00Z"
+vectors:
+  - name: edited
+    why: all that is known of a ticket may be noted on it
+    request:
+      subject: {{ type: agent, id: support-agent-7 }}
+      action: {{ type: support.update_ticket, intent: note the tracking number }}
+      evidence: {{ ticket_id: T-{number} }}
+    expect: {{ verdict: TRUST }}
+"""
+
+
+def edit_vector(folder: Path, number: int) -> None:
+    """Write one vector more in a file of its own, or let it ask for something else."""
+    text = _EDITED.format(policy=SUPPORT_POLICY.relative_to(ROOT).as_posix(), number=number)
+    (folder / "vectors" / "edited.yaml").write_text(text, encoding="utf-8")
+
+
+def edit_policy(folder: Path, number: int) -> None:
+    """Move a limit by so little that no vector notices."""
+    path = folder / SUPPORT_POLICY.relative_to(ROOT)
+    limit, text = f"JPY: [0.004, 0.01400{number:04}]", path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r"JPY: \[0\.004, 0\.014[0-9]*\]", limit, text), encoding="utf-8")
 
 
 def _golden() -> Iterator[tuple[Path, int]]:

@@ -86,8 +86,8 @@ class Measures:
 
     Two things are kept. What vectors amount to counts as long as all of it is the same: the text of the policy and its
     file, every decision and what is expected of it, in order, what was asked for, what is accepted. What is known of
-    the policy itself, such as which of its mutants nobody can tell from it, counts as long as its text is the same.
-    Whatever code had a part in either is sealed with it.
+    the policy itself, such as which of its mutants nobody can tell from it, counts as long as the policy says the same
+    in the same order: comments and white space do not count. Whatever code had a part in either is sealed with it.
     """
 
     def __init__(self, cache: Cache | None, *, coverage: bool, scope: str, reporting: bool) -> None:
@@ -121,12 +121,14 @@ class Measures:
         kept = None if digest is None else self._kept(place, digest)
         if kept is not None:
             return kept
-        about, known = _digest(subject, self._scope), f"known:{self._scope}:{subject.file}"
+        loaded = policy()
+        # All of a policy but the places of its parts follows from the document, in the order in which it is written.
+        about, known = _digest(loaded.document, self._scope), f"known:{self._scope}:{subject.file}"
         with unwalked():
             from pytest_lumyn.measuring import measure
 
             found = measure(
-                policy(),
+                loaded,
                 decisions,
                 coverage=self._coverage,
                 scope=self._scope,

@@ -162,6 +162,8 @@ def test_whatever_changes_is_seen(make_repo: Callable[..., Repo], file: str, old
 ASKED = ("intent: refund a customer", "intent: refund the customer")
 """An edit of every request that changes no decision."""
 
+ORDERED = "{escalate_over_usd: 200, trust_up_to_usd: 25}"
+
 EDITS = (
     (FILE, *ASKED),
     (FILE, "[at_limit, 200,", "[at_limit, 199,"),
@@ -338,6 +340,31 @@ def test_a_run_with_an_edited_vector_loads_nothing_that_searches(make_repo: Call
     assert "lumyn.analysis.mutation" in text
     for name in ("boxes", "cells", "grid", "judge", "pairs", "redecide", "regions"):
         assert (f"lumyn.analysis.{name}'" in text) == (name == "boxes"), name
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "anew"),
+    [
+        pytest.param("schema_version", "# moved\nschema_version", False, id="a comment"),
+        pytest.param("{evidence.risk_gte: 0.7}", "{ evidence.risk_gte: 0.70 }", False, id="spelt otherwise"),
+        pytest.param("amount_usd_lte", "amount_usd_lt", True, id="another operator"),
+        pytest.param("{trust_up_to_usd: 25, escalate_over_usd: 200}", ORDERED, True, id="another order"),
+        pytest.param('policy_version: "1.0.0"', 'policy_version: "1.0.1"', True, id="another version"),
+    ],
+)
+def test_what_is_known_counts_as_long_as_the_policy_says_the_same(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, old: str, new: str, anew: bool
+) -> None:
+    """In the same order, which decides what is shown first; the places of its rules are those of now."""
+    judged: list[str] = []
+    find = Judge.finding
+    monkeypatch.setattr(Judge, "finding", lambda judge, mutant: judged.append(mutant.mutant_id) or find(judge, mutant))
+    told(repo)
+    judged.clear()
+    repo.replace(POLICY_FILE, old, new)
+    after = told(repo)
+    assert anew == bool(judged)
+    assert told(repo, *WITHOUT) == after
 
 
 @pytest.mark.parametrize("mutant", ["R050/rule", "R020/rule"], ids=["killed", "surviving"])
