@@ -74,6 +74,17 @@ def commit(folder: Path) -> None:
     git(folder, "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "x")
 
 
+def test_a_repository_of_another_user_is_told_how_to_be_read(
+    lumyn: Lumyn, changed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not that the revision could be missing: git does not look."""
+    git(changed, "init", "-q")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    result = lumyn("policy", "diff", f"git:HEAD:{POLICY}", POLICY)
+    assert (5, True) == (result.code, "safe.directory" in result.err)
+    assert "fetched" not in result.err
+
+
 def test_git(lumyn: Lumyn, changed: Path) -> None:
     """A revision is read without touching the working tree, also from a folder below."""
     commit(changed)

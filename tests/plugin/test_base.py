@@ -288,6 +288,17 @@ def test_outside_a_repository_is_a_usage_error(repo: Repo) -> None:
     run.match("ERROR: lumyn: --lumyn-base: git cannot tell: not a git repository*")
 
 
+def test_a_repository_of_another_user_is_told_how_to_be_read(tracked: Repo) -> None:
+    """In a container the checkout often belongs to somebody else, and git refuses to look at it."""
+    says = "fatal: detected dubious ownership in repository at '/src'"
+    fake = tracked.path / "bin" / "git"
+    tracked.write("bin/git", f'#!/bin/sh\necho "{says}" >&2\nexit 128\n')
+    fake.chmod(0o755)
+    run = tracked.run_pytest("--lumyn-vectors", BASE, env={"PATH": f"{fake.parent}{os.pathsep}{os.environ['PATH']}"})
+    assert 4 == run.exit_code
+    run.match("ERROR: lumyn: --lumyn-base: git cannot tell: detected dubious ownership*; *safe.directory*")
+
+
 def test_without_git_is_a_usage_error(tracked: Repo) -> None:
     run = tracked.run_pytest("--lumyn-vectors", BASE, env={"PATH": ""})
     assert 4 == run.exit_code

@@ -75,6 +75,7 @@ def _show(revision: str, path: str, text: str) -> bytes:
             capture_output=True,
             stdin=subprocess.DEVNULL,
             timeout=_PATIENCE_S,
+            env={**os.environ, "LC_ALL": "C"},
             check=False,
         )
     except (OSError, subprocess.SubprocessError):
@@ -88,8 +89,12 @@ def _show(revision: str, path: str, text: str) -> bytes:
 
 def _hint(reason: str, revision: str, path: str) -> str | None:
     """Return what to do when git does not have it."""
+    from lumyn.vectors.past import ownership_hint
+
     if "not a git repository" in reason:
         return None
+    if (owned := ownership_hint(reason)) is not None:
+        return owned
     if _git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}") is None:
         shallow = _git("rev-parse", "--is-shallow-repository") == "true\n"
         return (
@@ -114,6 +119,7 @@ def _git(*arguments: str) -> str | None:
             capture_output=True,
             stdin=subprocess.DEVNULL,
             timeout=_PATIENCE_S,
+            env={**os.environ, "LC_ALL": "C"},
             check=False,
         )
     except (OSError, subprocess.SubprocessError):

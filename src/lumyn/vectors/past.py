@@ -23,7 +23,7 @@ from lumyn.vectors.format import Suite
 from lumyn.vectors.loader import load_suite
 from lumyn.vectors.sources import LIMITS
 
-__all__ = ["Past", "find_commit", "suites_at"]
+__all__ = ["Past", "find_commit", "ownership_hint", "suites_at"]
 
 _REVISION: Final = re.compile(r"[A-Za-z0-9_@^~./{}+#%=,:!-]+")
 _REGULAR: Final = ("100644", "100755")
@@ -162,8 +162,15 @@ class _Git:
         if done.returncode != 0:
             said = done.stderr.decode("utf-8", "replace").strip().splitlines()
             reason = said[0].removeprefix("fatal: ") if said else "it failed"
-            raise NotFoundError(f"git cannot tell: {reason}", reason_code="GIT_NOT_FOUND")
+            raise NotFoundError(f"git cannot tell: {reason}", reason_code="GIT_NOT_FOUND", hint=ownership_hint(reason))
         return done.stdout
+
+
+def ownership_hint(reason: str) -> str | None:
+    """Return what to do where git refuses a repository that belongs to another user, as in a container; else None."""
+    if "dubious ownership" not in reason:
+        return None
+    return "another user owns it: `git config --global --add safe.directory FOLDER` lets git read it all the same"
 
 
 def _named(path: Path) -> Iterator[PurePosixPath]:
