@@ -304,6 +304,18 @@ def test_a_broken_store_is_reported_not_replaced(lumyn: Lumyn, workspace: Path) 
     assert b"" == store.read_bytes()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder in use cannot be removed there")
+def test_a_working_directory_that_is_gone_is_exit_3(
+    lumyn: Lumyn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    result = lumyn("init")
+    monkeypatch.chdir(tmp_path)
+    assert (3, True) == (result.code, "no longer exists" in result.err)
+
+
 def test_links_are_not_followed(lumyn: Lumyn, tmp_path: Path) -> None:
     """cli-007."""
     outside = tmp_path.parent / f"{tmp_path.name}-outside.toml"

@@ -133,8 +133,9 @@ def find_config_file(start: Path) -> Path | None:
     return next((found for folder in (start, *start.parents) if (found := config_file_in(folder))), None)
 
 
-def config_file_in(folder: Path) -> Path | None:
-    """Return the configuration file of this folder itself, or None; as `find_config_file`."""
+def config_file_in(folder: Path | None = None) -> Path | None:
+    """Return the configuration file of this folder itself, default the working directory; as `find_config_file`."""
+    folder = _start_folder(folder)
     own = folder / CONFIG_FILE
     return own if os.path.lexists(own) else _pyproject_in(folder)
 

@@ -128,7 +128,7 @@ def _configure(named: Path | None, starter: Template, *, force: bool) -> tuple[C
 
     written = Written.KEPT
     if named is None and CONFIG_PATH_VARIABLE not in os.environ:
-        here = config_file_in(Path.cwd())
+        here = config_file_in()
         if here is None or here.name == CONFIG_FILE:
             text = _template(CONFIG_FILE).replace("{template}", starter.value)
             written = write_file(Path(CONFIG_FILE), text, force=force)
