@@ -195,6 +195,26 @@ def test_however_edits_follow_each_other_nothing_stale_is_said(make_repo: Callab
         assert seen.setdefault(frozenset(made), said) == said
 
 
+HOOK = """
+import os
+
+def pytest_lumyn_request(item, request):
+    if item.name == "small":
+        request["action"]["amount"]["value"] = float(os.environ["AMOUNT"])
+"""
+
+
+def test_what_a_hook_asks_otherwise_is_seen(make_repo: Callable[..., Repo], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What counts is the request that was decided, not the file it began in, which is the same."""
+    repo = make_repo({"conftest.py": HOOK})
+    seen = []
+    for amount in ("12", "25", "12"):
+        monkeypatch.setenv("AMOUNT", amount)
+        seen.append(of_strength(repo))
+        assert of_strength(repo, *WITHOUT) == seen[-1]
+    assert seen[0] == seen[2] != seen[1]
+
+
 def test_a_gate_that_fails_when_made_fails_when_kept(repo: Repo, unmade: Callable[[], None]) -> None:
     """Thresholds are held against what was kept at every run; what they were then is of no concern."""
     assert 0 == measured(repo).exit_code
