@@ -11,6 +11,7 @@ from functools import cache
 import golden
 import pytest
 
+import lumyn.analysis.suggest as suggest_module
 from lumyn.analysis.changes import apart
 from lumyn.analysis.choosing import choose
 from lumyn.analysis.coverage import Criterion, cover
@@ -19,7 +20,7 @@ from lumyn.analysis.mutants import Scope
 from lumyn.analysis.mutation import assess
 from lumyn.analysis.naming import names
 from lumyn.analysis.observations import Observation, observe
-from lumyn.analysis.suggest import Suggestion, suggest
+from lumyn.analysis.suggest import Suggestion, Suggestions, suggest
 from lumyn.analysis.witness import parsed
 from lumyn.documents import load
 from lumyn.errors import InvalidVectorError
@@ -234,6 +235,38 @@ def test_few_are_chosen_and_none_is_idle() -> None:
     cheap, dear = [0b01, 0b10], 0b11
     assert [0, 1] == [place for place, _ in choose([*cheap, dear], [1, 1, 2], [(0b11, 1)], many=2)]
     assert [2] == [place for place, _ in choose([*cheap, dear], [1, 1, 2], [(0b11, 1)], many=1)]
+
+
+def test_what_is_too_much_at_once_is_left_open_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first few of those there would be, searched for or not; whatever else they would close is told."""
+    policy = golden.policy(golden.POLICY_FILES[0])
+    whole = suggest(policy, [])
+    assert not whole.more
+    for at_once in (5, len(whole.found) - 1):  # enough are there before a search; too many are after it
+        monkeypatch.setattr(suggest_module, "_AT_ONCE", at_once)
+        some = suggest(policy, [])
+        assert some.more
+        assert len(some.found) == at_once
+        left = {each.name for each in some.left}
+        assert closed_by(whole) <= closed_by(some) | left
+        assert not closed_by(some) & left
+    monkeypatch.setattr(suggest_module, "_AT_ONCE", len(whole.found))
+    assert suggest(policy, []).found == whole.found
+    assert len(suggest(policy, [], most=len(whole.found) + 9).found) >= len(whole.found)
+
+
+def test_the_first_of_some_suggestions_leave_open_what_only_the_others_close() -> None:
+    """Nothing is dropped without a word."""
+    whole = suggest(golden.policy(golden.POLICY_FILES[0]), [])
+    some = whole.first(3)
+    assert some.more
+    assert some.found == whole.found[:3]
+    assert closed_by(some) | {each.name for each in some.left} == closed_by(whole) | {e.name for e in whole.left}
+    assert whole.first(len(whole.found)) == whole
+
+
+def closed_by(suggestions: Suggestions) -> set[str]:
+    return {name for e in suggestions.found for name in (*(mutant.mutant_id for mutant in e.kills), *e.goals)}
 
 
 def test_long_work_tells_how_far_it_is() -> None:

@@ -271,3 +271,22 @@ def test_who_asks_is_proposed_where_nobody_was_named(lumyn: Lumyn, workspace: Pa
     assert (0, "roles" in found.out) == (found.code, True)
     assert 0 == lumyn("vectors", "approve", FILE).code
     assert "nothing is missing" in lumyn("vectors", "suggest", "--policy", "policies/roles.yml").out
+
+
+def test_more_than_can_be_read_at_once_is_left_for_later(
+    lumyn: Lumyn, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The most valuable are written, the rest is named in `left`, and the last line says how to go on."""
+    monkeypatch.setattr("lumyn.analysis.suggest._AT_ONCE", 3)
+    monkeypatch.setattr("lumyn.cli.commands.vectors_suggest._MOST_BYTES", 4_000)
+    (workspace / "vectors").mkdir(exist_ok=True)
+    result = lumyn("vectors", "suggest", "--write", "vectors/some.yml")
+    assert result.code == 0
+    assert "more: approve what is right, then run it again for the rest" in result.out
+    assert "left open: " in result.out
+    written = (workspace / "vectors" / "some.yml").read_text()
+    assert 1 <= written.count("  - name: ") <= 3
+    assert len(written) <= 4_000
+    data = lumyn("vectors", "suggest", "--json").data
+    assert len(data["suggestions"]) <= 3
+    assert data["left"]

@@ -66,6 +66,7 @@ class Goals:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
+        self._parts: dict[str, Policy] = {}
         self._wanted = {f"{each.goal.criterion}:{each.goal.name}": each for each in _wanted(policy)}
 
     def met(self, matrix: Matrix) -> dict[str, int]:
@@ -76,9 +77,13 @@ class Goals:
             for name, wanted in self._wanted.items()
         }
 
-    def meeting(self, name: str, matrix: Matrix) -> int:
-        """Return the rows that meet one goal."""
-        return self._wanted[name].rows(matrix)
+    def meets(self, name: str, row: Observation) -> bool:
+        """Return whether a decision meets one goal."""
+        action = row.request.action_type
+        if action not in self._parts:  # nothing about it depends on rules that do not apply
+            rules = tuple(rule for rule in self._policy.rules if rule.applies_to(action))
+            self._parts[action] = replace(self._policy, rules=rules)
+        return bool(self._wanted[name].rows(Matrix(self._parts[action], [row])))
 
     def settled(self, names: Iterable[str], spaces: Mapping[str, Space]) -> Iterator[tuple[str, Goal]]:
         """

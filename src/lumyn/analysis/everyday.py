@@ -22,7 +22,14 @@ from lumyn.model import JsonObject, Verdict
 from lumyn.policy.operators import EVIDENCE_PREFIX
 from lumyn.policy.spec import Condition, EvidenceType, Policy
 
-__all__ = ["everyday"]
+__all__ = ["everyday", "name_of"]
+
+_WORDS: Final = {
+    Verdict.TRUST: "trusted",
+    Verdict.ESCALATE: "escalated",
+    Verdict.QUERY: "asked",
+    Verdict.ABSTAIN: "blocked",
+}
 
 _COUNTS: Final = tuple(Decimal(each) for each in (0, 1, 3, 5, 10, 30, 50, 90, 180, 365, 500, 1000, 5000, 100_000))
 _SHARES: Final = tuple(Decimal(text) for text in ("0.1", "0.05", "0.2", "0.5", "0.3", "0.02", "0.9", "0.95", "0.98"))
@@ -114,3 +121,8 @@ def _money(values: Sequence[Raw], conditions: Sequence[Condition]) -> Raw:
 def _alike(one: object, other: object, conditions: Iterable[Condition]) -> bool:
     """Return whether no comparison tells two values apart."""
     return all(truth_of(each, one, seen=True) == truth_of(each, other, seen=True) for each in conditions)
+
+
+def name_of(action: str, verdict: Verdict) -> str:
+    """Return what to call the plain request of an action."""
+    return f"{action.rpartition('.')[2]}_{_WORDS[verdict]}"

@@ -5,13 +5,14 @@ Weighs copies of the request with something left out or changed, exactly; must n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, TypeAlias
 
 from lumyn.analysis.candidates import evidence_candidates
 from lumyn.analysis.changes import Change, Place, changed
+from lumyn.analysis.dimension import truth_of
 from lumyn.analysis.witness import json_value, parsed
 from lumyn.engine.evaluator import compile_policy
 from lumyn.engine.normalize import compared_keys, features, ratio, read_evidence, spec_for
@@ -22,7 +23,7 @@ from lumyn.model import Facts, JsonObject, JsonValue, Label, MemoryItem
 from lumyn.policy.scalars import EXACT
 from lumyn.policy.spec import FX_RATE_KEY, Condition, Policy
 
-__all__ = ["Experience", "Likeness", "scored"]
+__all__ = ["Experience", "Likeness", "alike", "scored"]
 
 _MOST_TAGS: Final = 64
 """What a request may hold."""
@@ -199,3 +200,13 @@ def _money(policy: Policy, action: JsonObject) -> Iterator[Change]:
 
 def _conditions(policy: Policy) -> Iterator[Condition]:
     return (condition for rule in policy.rules for condition in rule.conditions)
+
+
+def alike(score: Decimal, conditions: Sequence[Condition]) -> Callable[[Decimal], bool]:
+    """Return what tells whether no comparison tells a score from this one."""
+    truths = [truth_of(each, score, seen=True) for each in conditions]
+
+    def as_good(found: Decimal) -> bool:
+        return truths == [truth_of(each, found, seen=True) for each in conditions]
+
+    return as_good

@@ -5,7 +5,7 @@ Must not know what could close a hole.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,12 +18,13 @@ from lumyn.analysis.observations import Observation
 from lumyn.analysis.scale import Severity
 from lumyn.policy.spec import Condition, Policy, Rule
 
-__all__ = ["SHOWN_GOALS", "Holes", "Left"]
+__all__ = ["SHOWN_GOALS", "Holes", "Left", "left_open"]
 
 SHOWN_GOALS: Final = (Criterion.FIRED, Criterion.DECIDES, Criterion.CODES, Criterion.REQUIRED, Criterion.BOUNDARIES)
 _WEIGHTS: Final = {Severity.NEW_TRUST: 1000, Severity.LOOSER: 100, Severity.TIGHTER: 10, Severity.CODES: 2}
 _SHOWN: Final = 5
 _FURTHER: Final = 1
+_MORE: Final = "more suggestions are needed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,7 @@ class Holes:
         self._reasons: dict[int, str] = {}
         self._shut = 0
         self._actions: dict[int, frozenset[str] | None] = {}
+        self._by_action: dict[str | None, int] | None = None
 
     def __bool__(self) -> bool:
         return bool(self.mutants or self.goals)
@@ -82,6 +84,18 @@ class Holes:
         if place not in self._actions:
             self._actions[place] = _actions(self.mutants[place])
         return self._actions[place]
+
+    def concerning(self, actions: Iterable[str]) -> int:
+        """Return the edits that bear on any of some actions, as bits."""
+        if self._by_action is None:
+            self._by_action = {}
+            for place in range(self._first_goal):
+                for action in self.actions(place) or (None,):
+                    self._by_action[action] = self._by_action.get(action, 0) | 1 << place
+        found = self._by_action.get(None, 0)
+        for action in actions:
+            found |= self._by_action.get(action, 0)
+        return found
 
     @property
     def edits(self) -> int:
@@ -141,14 +155,17 @@ class Holes:
         """
         found = []
         for place in bits(self.open & ~closed):
-            told = self._reasons.get(place, "more suggestions are needed" if limited else "no request was found")
-            if place < self._first_goal:
-                mutant = self.mutants[place]
-                found.append(Left(name=mutant.mutant_id, title=f"{mutant.place} -> {mutant.edit}", reason=told))
-            else:
-                name = self.goals[place - self._first_goal]
-                found.append(Left(name=name, title=name.partition(":")[2], reason=told))
+            told = self._reasons.get(place, _MORE if limited else "no request was found")
+            hole = self.mutants[place] if place < self._first_goal else self.goals[place - self._first_goal]
+            found.append(left_open(hole, told))
         return tuple(found)
+
+
+def left_open(hole: Mutant | str, reason: str = _MORE) -> Left:
+    """Return an edit, or a goal as `criterion:name`, that stays open for a reason."""
+    if isinstance(hole, str):
+        return Left(name=hole, title=hole.partition(":")[2], reason=reason)
+    return Left(name=hole.mutant_id, title=f"{hole.place} -> {hole.edit}", reason=reason)
 
 
 def _actions(mutant: Mutant) -> frozenset[str] | None:

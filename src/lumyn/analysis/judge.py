@@ -24,7 +24,7 @@ from lumyn.analysis.witness import AnalysisDefectError, Case, case_at, evaluate,
 from lumyn.policy.operators import EVIDENCE_PREFIX
 from lumyn.policy.spec import Condition, Policy, Rule
 
-__all__ = ["Finding", "Judge", "told"]
+__all__ = ["Finding", "Judge", "telling", "told"]
 
 _A_POINT: Final = 18
 """So much of the budget of a question goes for one combination of cells in a grid."""
@@ -241,3 +241,12 @@ def told(mutant: Mutant, case: Case, severity: Severity) -> Difference:
     if before == after or severity_of(before, after) is not severity:
         raise AnalysisDefectError(f"mutant {mutant.mutant_id}: the engine does not see what the analysis said")
     return Difference(case=case, before=before, after=after)
+
+
+def telling(mutant: Mutant) -> Callable[[Case], bool]:
+    """Return what tells whether a case is decided otherwise under a mutant."""
+
+    def tells(case: Case) -> bool:
+        return outcome_of(evaluate(mutant.base, case)) != outcome_of(evaluate(mutant.policy, case))
+
+    return tells

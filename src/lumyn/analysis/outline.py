@@ -46,6 +46,7 @@ class Outline:
         self._source = policy
         self._like = like
         self._own: dict[int, Truths] = {}
+        self._rivalled: dict[Verdict, int] = {}
         self._without: dict[tuple[int, ...], tuple[list[int], int]] = {}
         if isinstance(policy, Mutant):
             self.come, self.gone, self._rereads = policy.come, policy.gone, policy.rereads
@@ -261,13 +262,12 @@ class Outline:
 
     def rivalled(self, verdict: Verdict) -> int:
         """Return the rows in which two rules or more give a verdict or a stricter one."""
-        return self._by_strictness[verdict][1]
-
-    @cached_property
-    def _by_strictness(self) -> Mapping[object, tuple[int, int]]:
-        rules = [(rule.verdict, self.truth(rule)[0]) for rule in self.policy.rules]
-        pairs = ((each, true) for each in Verdict for other, true in rules if other.strictness >= each.strictness)
-        return once_and_twice(pairs)
+        found = self._rivalled.get(verdict)
+        if found is None:
+            rules = (rule for rule in self.policy.rules if rule.verdict.strictness >= verdict.strictness)
+            _, found = once_and_twice((None, self.truth(rule)[0]) for rule in rules).get(None, (0, 0))
+            self._rivalled[verdict] = found
+        return found
 
     @property
     def unmatched(self) -> int:

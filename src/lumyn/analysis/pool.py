@@ -5,6 +5,7 @@ Knows of each which holes it closes; must not know which are chosen.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -19,20 +20,20 @@ from lumyn.analysis.changes import apart, changed, value_at
 from lumyn.analysis.choosing import choose
 from lumyn.analysis.coverage import boundaries
 from lumyn.analysis.difference import severity_between
-from lumyn.analysis.dimension import bits, truth_of
+from lumyn.analysis.dimension import bits
 from lumyn.analysis.edits import Base, edits, reduced
-from lumyn.analysis.everyday import everyday
-from lumyn.analysis.experience import Experience, Likeness, scored
+from lumyn.analysis.everyday import everyday, name_of
+from lumyn.analysis.experience import Experience, Likeness, alike, scored
 from lumyn.analysis.holes import Holes
-from lumyn.analysis.judge import Judge
+from lumyn.analysis.judge import Judge, telling
 from lumyn.analysis.matrix import Matrix
 from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.observations import Observation
 from lumyn.analysis.regions import actions_of
 from lumyn.analysis.starts import Starts, to_remember
-from lumyn.analysis.witness import Case, evaluate, outcome_of, parsed
+from lumyn.analysis.witness import Case, parsed
 from lumyn.errors import InvalidRequestError
-from lumyn.model import DecisionRequest, JsonObject, Verdict
+from lumyn.model import DecisionRequest, JsonObject
 from lumyn.policy.spec import Condition, Policy
 
 __all__ = ["Pool"]
@@ -46,12 +47,6 @@ _OWN: Final = 2
 _TOGETHER: Final = 12
 _TYPE: Final = ("action", "type")
 _SCORE: Final = "risk.failure_similarity"
-_WORDS: Final = {
-    Verdict.TRUST: "trusted",
-    Verdict.ESCALATE: "escalated",
-    Verdict.QUERY: "asked",
-    Verdict.ABSTAIN: "blocked",
-}
 
 
 @dataclass(slots=True)
@@ -61,6 +56,7 @@ class Pool:
 
     Attributes:
         minimal: Whether requests that change two fields are wanted even where two that change one would do.
+        enough: So many suggestions are all that anybody wants.
         advance: Called with how much of a step is done, and how much there is.
     """
 
@@ -68,6 +64,7 @@ class Pool:
     rows: Sequence[Observation]
     holes: Holes
     minimal: bool = False
+    enough: int = sys.maxsize
     advance: Callable[[int, int], None] | None = None
     candidates: list[Candidate] = field(default_factory=list)
     _spaces: dict[str, Space] = field(default_factory=dict)
@@ -81,8 +78,8 @@ class Pool:
         *_, unnamed = actions_of(self.policy)
         self._starts = Starts(self.policy, self.rows, unnamed)
 
-    def fill(self) -> None:
-        """Find candidates until every hole has one, is proved to be none, or says why it stays."""
+    def fill(self) -> bool:
+        """Find candidates until every hole has one or says why not; return False where `enough` are there before."""
         self._span()
         found: list[Candidate] = []
         for number, action in enumerate(self._spaces):
@@ -97,8 +94,22 @@ class Pool:
         if self.minimal or not self.rows:
             self._look([*self._pairs()])
         self._look([*self._further()])
+        if self._enough():
+            return False
         self._search()
         self._look([*self._for_goals()])
+        return True
+
+    def _enough(self) -> bool:
+        """Return whether so many would be chosen already that what a search finds would come behind all of them."""
+        if len(self.candidates) < self.enough:
+            return False
+        sets, tiers = [each.closes for each in self.candidates], [each.tier for each in self.candidates]
+        if len(choose(sets, tiers, self.holes.weights(), most=self.enough)) < self.enough:
+            return False
+        for place in bits(self._open):
+            self.holes.explain(place, "not searched for as long as so much else is suggested")
+        return True
 
     def _search(self) -> None:
         """Find what only a search does for edits: some of an action at a time, for what is found may do for others."""
@@ -106,10 +117,13 @@ class Pool:
         groups: dict[frozenset[str] | None, list[int]] = {}
         for place in bits(self._open & self.holes.edits):
             groups.setdefault(self.holes.actions(place), []).append(place)
+        done, total = 0, sum(map(len, groups.values()))
         for places in groups.values():
             for first in range(0, len(places), _TOGETHER):
+                self._step(done, total)
                 here = [place for place in places[first : first + _TOGETHER] if self._open >> place & 1]
-                self._look([*self._for_edits(judge, here)])
+                self._look([*self._for_edits(judge, here)], few=True)
+                done += len(places[first : first + _TOGETHER])
 
     def _step(self, done: int, total: int) -> None:
         if self.advance is not None:
@@ -135,8 +149,7 @@ class Pool:
         plain = everyday(self.policy, self._spaces[action], self._conditions[action])
         if plain is not None:
             verdict, request = plain
-            name = f"{action.rpartition('.')[2]}_{_WORDS[verdict]}"
-            base = Base(name=name, request=request, proposed=True)
+            base = Base(name=name_of(action, verdict), request=request, proposed=True)
             made = self._candidate(Case(request=request), None)
             if made is not None:
                 found.append(made)
@@ -204,14 +217,14 @@ class Pool:
         for base, likeness in likenesses:
             for score in scores:
                 case = Case(request=base.request, similarity=score)
-                made = self._remembering(case, base, likeness, _alike(score, conditions))
+                made = self._remembering(case, base, likeness, alike(score, conditions))
                 if made is not None:
                     missing.pop(score, None)
                     yield made
         base, likeness = likenesses[0]
         for score in missing:
             case = Case(request=base.request, similarity=score)
-            made = self._remembering(case, base, likeness, _alike(score, conditions), tags=True)
+            made = self._remembering(case, base, likeness, alike(score, conditions), tags=True)
             if made is not None:
                 yield made
 
@@ -260,24 +273,19 @@ class Pool:
             if difference is None:
                 self.holes.shut(place)
                 continue
-            made = self._reduced(difference.case, self._telling(mutant))
+            made = self._reduced(difference.case, telling(mutant))
             if made is None:
                 self.holes.explain(place, unreached(difference.case))
             else:
                 made.closes |= 1 << place
                 yield made
 
-    def _telling(self, mutant: Mutant) -> Callable[[Case], bool]:
-        def tells(case: Case) -> bool:
-            return outcome_of(evaluate(self.policy, case)) != outcome_of(evaluate(mutant.policy, case))
-
-        return tells
-
     def _for_goals(self) -> Iterator[Candidate]:
         open_ = [name for name in self.holes.goals if self.holes.bit_of(name) & self._open]
         if not open_:
             return
-        for name, goal in self.holes.every_goal.settled(open_, self._spaces):
+        for number, (name, goal) in enumerate(self.holes.every_goal.settled(open_, self._spaces)):
+            self._step(number, len(open_))
             place = self.holes.bit_of(name).bit_length() - 1
             if goal.infeasible:
                 self.holes.shut(place)
@@ -293,8 +301,7 @@ class Pool:
 
     def _meeting(self, name: str) -> Callable[[Case], bool]:
         def meets(case: Case) -> bool:
-            matrix = Matrix(self.policy, [self._observation(case, parsed(self.policy, case.request))])
-            return bool(self.holes.every_goal.meeting(name, matrix))
+            return self.holes.every_goal.meets(name, self._observation(case, parsed(self.policy, case.request)))
 
         return meets
 
@@ -350,28 +357,28 @@ class Pool:
     def _observation(self, case: Case, request: DecisionRequest) -> Observation:
         return Observation(name="", step=0, document=case.request, request=request, similarity=case.similarity)
 
-    def _look(self, candidates: Iterable[Candidate]) -> None:
-        """Note of each candidate which holes it closes."""
+    def _look(self, candidates: Sequence[Candidate], *, few: bool = False) -> None:
+        """Note of each candidate which holes it closes; `few`: whoever is waiting is told how far this is elsewhere."""
         new = [*{id(each): each for each in candidates if each.matrix is None}.values()]
-        if not new:
-            return
+        if new:
+            self._tell(new, few=few)
+        for each in candidates:
+            self._closed |= each.closes
+
+    def _tell(self, new: Sequence[Candidate], *, few: bool) -> None:
         matrix = Matrix(self.policy, [self._observation(each.case, each.request) for each in new])
         for place, each in enumerate(new):
             each.matrix, each.place = matrix, place
-        asked = {each.request.action_type for each in new}
-        for number, mutant in enumerate(self.holes.mutants):
-            self._step(number, len(self.holes.mutants))
-            if (self.holes.actions(number) or asked).isdisjoint(asked):
-                continue
-            for place in bits(self._noticing(matrix, number, mutant)):
+        for number in bits(self.holes.concerning({each.request.action_type for each in new})):
+            if not few:
+                self._step(number, len(self.holes.mutants))
+            for place in bits(self._noticing(matrix, number, self.holes.mutants[number])):
                 new[place].closes |= 1 << number
         for name, met in self.holes.every_goal.met(matrix).items():
             bit = self.holes.bit_of(name)
             for place in bits(met) if bit else ():
                 new[place].closes |= bit
         self.candidates += new
-        for each in self.candidates:
-            self._closed |= each.closes
 
     def _noticing(self, matrix: Matrix, number: int, mutant: Mutant) -> int:
         """Return the rows that notice an edit: all that do by the verdict, and some that do by the rest."""
@@ -385,13 +392,3 @@ class Pool:
             if sheet.outcome(place) != matrix.before(place):
                 found |= 1 << place
         return found
-
-
-def _alike(score: Decimal, conditions: Sequence[Condition]) -> Callable[[Decimal], bool]:
-    """Return what tells whether no comparison tells a score from this one."""
-    truths = [truth_of(each, score, seen=True) for each in conditions]
-
-    def alike(found: Decimal) -> bool:
-        return truths == [truth_of(each, found, seen=True) for each in conditions]
-
-    return alike

@@ -6,7 +6,7 @@ Each pins today's outcome, which is a question for people; must not know files.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lumyn.analysis.candidate import Candidate
@@ -14,7 +14,7 @@ from lumyn.analysis.choosing import choose
 from lumyn.analysis.coverage import Criterion
 from lumyn.analysis.edits import Base
 from lumyn.analysis.experience import Experience
-from lumyn.analysis.holes import Holes, Left
+from lumyn.analysis.holes import Holes, Left, left_open
 from lumyn.analysis.mutant import Mutant
 from lumyn.analysis.mutants import Scope
 from lumyn.analysis.observations import Observation, Pins, outcome_document
@@ -28,6 +28,10 @@ __all__ = ["Suggestion", "Suggestions", "suggest"]
 
 _MANY: Final = 60
 """Nobody answers more questions than that gladly: beyond it, one request that changes two fields may do for two."""
+_AT_ONCE: Final = 500
+"""More are never proposed at once unless more are asked for: a file has to hold them, and people have to read it."""
+_EVER: Final = 2
+"""So many times as many are no longer searched for; some of those taken one by one are idle beside the others."""
 _REST: Final = (("matched_rules",), ("queries",), ("obligations",), ("matched_rules", "queries", "obligations"))
 
 
@@ -68,10 +72,19 @@ class Suggestions:
 
     Attributes:
         left: Edits and goals that no suggestion closes, each with the reason.
+        more: Whether there is more to suggest, which nobody asked to leave out: once these count.
     """
 
     found: tuple[Suggestion, ...]
     left: tuple[Left, ...] = ()
+    more: bool = False
+
+    def first(self, count: int) -> Suggestions:
+        """Return the most valuable ones; what only the others close is left open."""
+        gone = self.found[count:]
+        left = [left_open(mutant) for each in gone for mutant in each.kills]
+        left += [left_open(goal) for each in gone for goal in each.goals]
+        return replace(self, found=self.found[:count], left=(*self.left, *left), more=self.more or bool(gone))
 
 
 def suggest(
@@ -89,7 +102,7 @@ def suggest(
 
     Args:
         observations: What the vectors at hand decide.
-        most: How many at most.
+        most: How many at most; None: as many as are needed, within what can be read at once.
         criteria: Which goals are to be met.
         minimal: Whether fewer that change several fields are preferred to more that change one.
         advance: Called now and then with how much of a step is done, and how much there is.
@@ -101,17 +114,19 @@ def suggest(
     holes = Holes(policy, rows, scope=scope, criteria=criteria)
     if not holes:
         return Suggestions(found=())
-    pool = Pool(policy, rows, holes, minimal=minimal, advance=advance)
-    pool.fill()
+    pool = Pool(policy, rows, holes, minimal=minimal, advance=advance, enough=_EVER * max(most or 0, _AT_ONCE))
+    whole = pool.fill()
     sets, tiers = [each.closes for each in pool.candidates], [0 if minimal else each.tier for each in pool.candidates]
-    chosen = choose(sets, tiers, holes.weights(), most=most, many=_MANY)
+    chosen = choose(sets, tiers, holes.weights(), most=most if whole or most else _AT_ONCE, many=_MANY)
+    more = most is None and (not whole or len(chosen) > _AT_ONCE)
+    chosen = chosen[:_AT_ONCE] if more else chosen
     found = tuple(_made(holes, pool.candidates[place], closed) for place, closed in chosen)
     for each in found:
         confirm(policy, each.case, each.evaluation, experience=each.experience)
     closed = 0
     for _, members in chosen:
         closed |= members
-    return Suggestions(found=found, left=holes.left(closed, limited=most is not None))
+    return Suggestions(found=found, left=holes.left(closed, limited=most is not None or more), more=more)
 
 
 def _made(holes: Holes, candidate: Candidate, closed: int) -> Suggestion:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -28,6 +28,8 @@ __all__ = ["suggest"]
 
 _SUFFIXES: Final = (".yml", ".yaml")
 _MOST_LEFT: Final = 3
+_MOST_BYTES: Final = 1_000_000
+"""Of a vector file; one that is larger than 1 MiB is not read."""
 _NOT_READ: Final = "`pytest --lumyn-vectors` reads what is below `vectors`, unless ini `lumyn_paths` says otherwise"
 
 
@@ -79,9 +81,8 @@ def suggest(
         found = suggestions_for(loaded, rows, scope=scope, most=most, minimal=minimal, advance=advance)
     shown = Path(os.path.relpath(Path(file).absolute(), config.folder.absolute())).as_posix()
     place = (path or config.folder / "suggested.yml").absolute()
-    text = suggestions_text(
-        found.found, policy_file=shown, modeline="" if path is None else vector_modeline(config.folder, place)
-    )
+    modeline = "" if path is None else vector_modeline(config.folder, place)
+    found, text = _fitting(found, lambda some: suggestions_text(some, policy_file=shown, modeline=modeline))
     _prove(found.found, text, config.folder, place)
     if path is not None and found.found:
         from lumyn.cli.files import new_file
@@ -103,6 +104,13 @@ def suggest(
         if path is not None and found.found and not _read_by_default(path, config.folder):
             console.line(("note: ", "yellow"), _NOT_READ, hang=6)
     return ExitCode.OK if found.found else ExitCode.NOTHING_TO_DO
+
+
+def _fitting(found: Suggestions, written: Callable[[tuple[Suggestion, ...]], str]) -> tuple[Suggestions, str]:
+    """Return as many suggestions as a vector file can hold, the most valuable, and the text of it."""
+    while len(found.found) > 1 and len(written(found.found).encode()) > _MOST_BYTES:
+        found = found.first(len(found.found) * 9 // 10)
+    return found, written(found.found)
 
 
 def _policy_file(config: Config, vectors: Sequence[Vector]) -> str:
@@ -220,6 +228,9 @@ def _print(console: Console, found: Suggestions, path: Path | None) -> None:
         console.line(f"wrote {path}: `lumyn vectors approve {path}::NAME` makes one count")
     elif found.found:
         console.line("`--write FILE` writes them, proposed")
+    if found.more:
+        counted = f"the {len(found.found)} most valuable of more: "
+        console.line((counted, "yellow"), "approve what is right, then run it again for the rest", hang=2)
 
 
 def _fractions(policy: Policy, found: Sequence[Suggestion]) -> dict[str, float]:
