@@ -160,7 +160,8 @@ def test_without_its_store_it_abstains_and_shows_the_record(lumyn: Lumyn, worksp
     assert 12 == result.code
     assert "ABSTAIN" in result.out
     assert "STORAGE_UNAVAILABLE" in result.out
-    assert "not stored" in result.out
+    assert "not stored: STORE_" in result.out
+    assert "`lumyn doctor` says what to do" in result.out
     result = lumyn("decide", path, "--json")
     assert (12, False, False) == (result.code, result.data["permits"], result.data["persisted"])
 

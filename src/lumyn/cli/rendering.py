@@ -70,7 +70,8 @@ def _notes(console: Console, record: DecisionRecord) -> None:
     elif not record.persisted:
         own = _object(_object(record.to_dict().get("extensions")).get("lumyn"))
         detail = own.get("storage_error", own.get("detail"))
-        _field(console, "note", f"not stored: {detail}" if isinstance(detail, str) else "not stored")
+        why = f"not stored: {detail}" if isinstance(detail, str) else "not stored"
+        _field(console, "note", f"{why}; `lumyn doctor` says what to do")
     if record.policy.mode is Mode.ADVISORY and record.permits and record.verdict is not Verdict.TRUST:
         _field(console, "note", "the mode is advisory: the action may proceed all the same")
 
