@@ -69,7 +69,7 @@ rules:
     stage: TRUST_PATHS
     when: { action_type: infra.scale }
     if_all:
-      - { evidence.load_gte: 0.2, evidence.load_lt: 0.8, amount_usd_lte: 40 }
+      - { evidence.load_gte: 0.2, evidence.load_gt: 0.1, evidence.load_lt: 0.8, amount_usd_lte: 40 }
       - { evidence.load_lt: 0.7, subject.type_in: [agent, user] }
     if_any:
       - { subject.roles_contains: operator }
@@ -159,6 +159,9 @@ def test_a_condition_that_would_be_said_twice_is_no_edit() -> None:
     assert "thresholds/few/tenfold" not in ids
     assert "NIGHT/bound/hour_gte" not in ids
     assert "NIGHT/bound/hour_gt" not in ids
+    assert "CALM/bound/load_gt" not in ids
+    assert "CALM/bound/load_gte" not in ids
+    assert "CALM/drop/load_gt" in ids
 
 
 def test_an_id_means_one_edit_in_whatever_order_a_rule_says_things() -> None:

@@ -55,11 +55,15 @@ def mutants(policy: Policy, scope: Scope = Scope.CORE) -> list[Mutant]:
 
 
 def _says_twice(mutant: Mutant) -> bool:
-    """Return whether a condition becomes what another one of its rule says, which the loader refuses."""
+    """Return whether a rule comes to say a condition twice, or to write a key twice in a group: both are refused."""
     for rule in (mutant.rules or {}).values():
         conditions = () if rule is None else rule.conditions
-        facts = {condition.fact for condition in conditions}
-        if len(facts) < len(conditions) > len({condition.claim for condition in conditions}):
+        if rule is None or len({condition.fact for condition in conditions}) == len(conditions):
+            continue
+        groups = (group for block in rule.blocks for group in block.groups)
+        if len({condition.claim for condition in conditions}) < len(conditions) or any(
+            len({condition.text for condition in group}) < len(group) for group in groups
+        ):
             return True
     return False
 
