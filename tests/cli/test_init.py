@@ -270,6 +270,19 @@ def test_a_fresh_clone_gets_its_store_and_no_other_policy(lumyn: Lumyn, tmp_path
     assert (0, [".lumyn/lumyn.db"]) == (result.code, result.data["created"])
 
 
+def test_force_alone_puts_no_other_policy_in_force(lumyn: Lumyn, workspace: Path) -> None:
+    """Whoever renews schemas and workflow with it keeps their own policy; with a template they asked for another."""
+    config = workspace / "lumyn.toml"
+    config.write_text('[policy]\npath = "mine.yml"\n')
+    (workspace / ".lumyn-schemas" / "policy.v0.schema.json").write_text("{}")
+    result = lumyn("init", "--force", "--json")
+    assert [".lumyn-schemas/policy.v0.schema.json"] == result.data["replaced"]
+    assert "mine.yml" in config.read_text()
+    assert ["lumyn.toml"] == lumyn("init", "--force", "--template", "support", "--json").data["replaced"]
+    config.write_text("[policy")
+    assert ["lumyn.toml"] == lumyn("init", "--force", "--json").data["replaced"]
+
+
 def test_the_environment_does_not_stand_for_the_starter_policy(
     lumyn: Lumyn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from lumyn.cli.exit_codes import ExitCode
 from lumyn.cli.files import Written, make_folder, write_file
 from lumyn.cli.options import JsonFlag
 from lumyn.cli.workspace import WORKSPACE_FOLDER
-from lumyn.errors import StoreUnavailableError
+from lumyn.errors import InvalidConfigError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from lumyn.config import Config
@@ -93,7 +93,7 @@ def init(
     from lumyn.cli.diagnosis.paths import shown
 
     results: dict[Written, list[str]] = {each: [] for each in Written}
-    config, written = _configure(context.obj, template or Template.SUPPORT, force=force)
+    config, written = _configure(context.obj, template, force=force)
     results[written].append(shown(config.file or Path()))
     starter = template or _starter(config, written)
     policy = starter.policy_path if starter else config.policy.path or Path()
@@ -113,12 +113,13 @@ def init(
     return ExitCode.OK if changed else ExitCode.NOTHING_TO_DO
 
 
-def _configure(named: Path | None, starter: Template, *, force: bool) -> tuple[Config, Written]:
+def _configure(named: Path | None, template: Template | None, *, force: bool) -> tuple[Config, Written]:
     """
     Return the configuration that holds here; where there is none, `lumyn.toml` is made.
 
     One that is named and `[tool.lumyn]` get no `lumyn.toml` beside them: it would go before them, and an application
-    would be judged by the starter policy from then on.
+    would be judged by the starter policy from then on. For the same reason `force` alone replaces none that names
+    another policy.
 
     Raises:
         InvalidConfigError: The configuration that is here is not usable.
@@ -130,16 +131,30 @@ def _configure(named: Path | None, starter: Template, *, force: bool) -> tuple[C
     if named is None and CONFIG_PATH_VARIABLE not in os.environ:
         here = config_file_in()
         if here is None or here.name == CONFIG_FILE:
+            starter = template or Template.SUPPORT
             text = _template(CONFIG_FILE).replace("{template}", starter.value)
-            written = write_file(Path(CONFIG_FILE), text, force=force)
+            replaced = force and (template is not None or not _names_another(here, starter))
+            written = write_file(Path(CONFIG_FILE), text, force=replaced)
     return load_config(file=named), written
 
 
 def _starter(config: Config, written: Written) -> Template | None:
     """Return the template when nobody asked for one: none where another policy was configured before."""
     starter = Template.SUPPORT
-    fits = written is not Written.KEPT or config.policy.path in {None, starter.policy_path.absolute()}
-    return starter if fits else None
+    return None if written is Written.KEPT and _is_another(config.policy.path, starter) else starter
+
+
+def _names_another(file: Path | None, starter: Template) -> bool:
+    from lumyn.config import load_config
+
+    try:
+        return file is not None and _is_another(load_config(file=file, environ={}).policy.path, starter)
+    except InvalidConfigError:
+        return False
+
+
+def _is_another(policy: Path | None, starter: Template) -> bool:
+    return policy not in {None, starter.policy_path.absolute()}
 
 
 def _files(starter: Template | None) -> Iterator[tuple[Path, str]]:
