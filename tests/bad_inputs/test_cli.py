@@ -76,15 +76,17 @@ def test_cell_of_a_table_that_begins_a_formula(case: str) -> None:
 
 @case("cli-007")
 def test_links_and_files_in_the_way_stay(lumyn: Lumyn, tmp_path: Path, case: str) -> None:
-    """Not without --force; with it a link is replaced and what it leads to stays."""
+    """Not without --force; with it a link is replaced and what it leads to stays. What cannot be read is said."""
     outside = tmp_path.parent / f"{tmp_path.name}-outside"
-    outside.write_text("theirs")
-    (tmp_path / "lumyn.toml").symlink_to(outside)
-    assert ExitCode.OK == lumyn("init")[0]
-    assert (tmp_path / "lumyn.toml").is_symlink()
-    assert ExitCode.OK == lumyn("init", "--force")[0]
-    assert not (tmp_path / "lumyn.toml").is_symlink()
-    assert "theirs" == outside.read_text()
+    for text, code in (("# theirs\n", ExitCode.OK), ("theirs", ExitCode.INVALID)):
+        outside.write_text(text)
+        (tmp_path / "lumyn.toml").unlink(missing_ok=True)
+        (tmp_path / "lumyn.toml").symlink_to(outside)
+        assert code == lumyn("init")[0], text
+        assert (tmp_path / "lumyn.toml").is_symlink()
+        assert ExitCode.OK == lumyn("init", "--force")[0]
+        assert not (tmp_path / "lumyn.toml").is_symlink()
+        assert text == outside.read_text()
 
 
 @case("cli-009")
