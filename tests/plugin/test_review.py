@@ -101,7 +101,7 @@ def test_what_is_accepted_does_not_excuse_a_teardown(drifting: Repo) -> None:
     assert 1 == code
     assert "1 error, 3 updated" in printed
     report = json.loads(drifting.read("report.json"))
-    assert (False, [f"{FILE}::compounding: RuntimeError: left open"]) == (
+    assert (False, [f"{FILE}::compounding: raised RuntimeError: left open"]) == (
         report["summary"]["ok"],
         report["failures"],
     )

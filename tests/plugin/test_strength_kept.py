@@ -109,13 +109,13 @@ def test_a_run_that_finds_all_of_it_loads_no_analysis(make_repo: Callable[..., R
 @pytest.mark.parametrize("frozen", [False, True], ids=["seen", "out of sight"])
 def test_the_collector_is_as_it_was_once_it_is_measured(repo: Repo, frozen: bool) -> None:
     """What was there is not walked while strength is measured, and whoever took it out of sight keeps it there."""
-    if frozen:
-        gc.freeze()
+    outside = gc.get_freeze_count() > 0
+    gc.freeze() if frozen else gc.unfreeze()
     try:
         measured(repo)
         assert (frozen, True) == (gc.get_freeze_count() > 0, gc.isenabled())
     finally:
-        gc.unfreeze()
+        gc.freeze() if outside else gc.unfreeze()
 
 
 def test_workers_find_what_was_kept_and_keep_for_others(repo: Repo) -> None:
