@@ -106,6 +106,14 @@ CHOOSING: Document = {
     **OLD, "rules": [*RULES, CHOICE], "reason_codes": {**OLD["reason_codes"], "CODE_C5": "what it means"}
 }  # fmt: skip
 
+# Undetermined wherever C3 is, and reads what that reads: without that one, all that changes is what is asked for.
+EITHER = [{"evidence.level_present": True}, {"evidence.level_present": False}]
+UNTOLD = rule("C6", "ESCALATE", {"evidence.risk_gte": 0.7, "evidence.risk_lt": 0.5}, if_any=EITHER)
+ASKING: Document = {
+    **OLD, "rules": [*RULES, UNTOLD], "reason_codes": {**OLD["reason_codes"], "CODE_C6": "what it means"}
+}  # fmt: skip
+ASKING_LESS: Document = {**ASKING, "rules": [each for each in ASKING["rules"] if each["id"] != "C3"]}
+
 
 def edits() -> Iterator[Document]:
     """Yield policies that differ from it in one place each."""
@@ -134,8 +142,9 @@ def disputes() -> Iterator[str]:
     old, tally = load(OLD), Tally()
     asked: list[Callable[[], Iterator[str]]] = [lambda: about_promises(old, tally), lambda: about_reach(old, tally)]
     asked.append(lambda: about_goals(load(CHOOSING), tally))
+    asked.append(lambda: about_diff(load(ASKING), load(ASKING_LESS), tally))
     asked += [partial(about_diff, old, load(document), tally) for document in edits()]
-    asked.append(lambda: about_mutants(old, mutants(old, Scope.FULL)[::9], tally))
+    asked.append(lambda: about_mutants(old, mutants(old, Scope.FULL), tally))
     for ask in asked:
         try:
             yield from ask()
@@ -278,7 +287,7 @@ FAULTS = [
     lacking_only_if_false,
     search_gives_up_early,
     proof_without("_firing"),
-    proof_without("_queries"),
+    proof_without("queries"),
     proof_without("_asking"),
     proof_without("_order"),
     proof_without("_defaults"),

@@ -143,4 +143,4 @@ def test_hardly_anything_is_left_open(capsys: pytest.CaptureFixture[str]) -> Non
             print("", *(f"{number:>9,} {name}" for name, number in sorted(counts.items())), sep="\n")
     assert counts["unknown"] * 1_000 <= counts["sat"] + counts["unsat"]
     left_open = sum(number for name, number in counts.items() if name.endswith("left open"))
-    assert left_open * 50 <= TALLY.settled
+    assert left_open * (50 if LONG else 5) <= TALLY.settled  # of few policies one may be full of odd rates
